@@ -1,0 +1,11 @@
+// The extension module: flat arrays in and out; each kernel lives in its own file.
+#include <nanobind/nanobind.h>
+
+namespace nb = nanobind;
+
+void bind_counts(nb::module_ &m);
+
+NB_MODULE(_native, m) {
+    m.doc() = "whence kernels; whence.kernels.numpy_ref is the reference of each";
+    bind_counts(m);
+}

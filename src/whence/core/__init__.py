@@ -1,0 +1,1 @@
+"""What every layer shares: errors, results, cards, seeds, progress, executors, hashes."""

@@ -1,0 +1,1 @@
+"""Data in: tables with kinds, reading, profiles, moments, missing values."""

@@ -1,0 +1,1 @@
+"""Causal discovery: one method per file, each with its card."""

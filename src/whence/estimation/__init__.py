@@ -1,0 +1,1 @@
+"""Estimators and designs: one per file, each with its card."""

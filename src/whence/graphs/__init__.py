@@ -1,0 +1,1 @@
+"""Graphs: storage apart from analysis, transforms, formats and layout."""

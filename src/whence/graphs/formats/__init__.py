@@ -1,0 +1,1 @@
+"""Graph formats: text and objects in and out."""

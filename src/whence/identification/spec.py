@@ -1,0 +1,158 @@
+"""The identification spec: strategy, quantity and roles of the columns. The central object of a study."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from whence.core.errors import WhenceError, unknown_name
+from whence.core.hashing import content_hash
+from whence.core.result import fields_to_plain
+
+Strategy = Literal[
+    "rct", "adjustment", "frontdoor", "iv", "rdd", "did", "event_study", "synthetic_control", "interrupted_series"
+]
+Quantity = Literal["ATE", "ATT", "ATC", "LATE", "CATE"]
+Scalar = bool | int | float | str
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """Which two treatment values are compared. None leaves the choice to the estimator, which says it."""
+
+    treated: Scalar | None = None
+    control: Scalar | None = None
+
+
+@dataclass(frozen=True)
+class Condition:
+    """One condition on rows, ``column operator value``; rows with a missing value do not satisfy it."""
+
+    column: str
+    operator: Literal["==", "!=", "<", "<=", ">", ">=", "in"]
+    value: Scalar | tuple[Scalar, ...]
+
+
+@dataclass(frozen=True)
+class Spec:
+    """What is estimated, for whom, from which columns and by which design.
+
+    treatments, outcomes, controls, instruments, mediators: column names. contrast: treated and control
+    value. population: conditions that all hold. assumptions: sentences the user takes on.
+    """
+
+    strategy: Strategy
+    treatments: tuple[str, ...]
+    outcomes: tuple[str, ...]
+    quantity: Quantity = "ATE"
+    controls: tuple[str, ...] = ()
+    instruments: tuple[str, ...] = ()
+    running_variable: str | None = None
+    cutoff: float | None = None
+    time: str | None = None
+    unit: str | None = None
+    cluster: str | None = None
+    weights: str | None = None
+    contrast: Contrast | None = None
+    population: tuple[Condition, ...] = ()
+    mediators: tuple[str, ...] = ()
+    assumptions: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for name in ("treatments", "outcomes", "controls", "instruments", "mediators", "population", "assumptions"):
+            object.__setattr__(self, name, tuple(getattr(self, name)))
+        if self.strategy not in get_args(Strategy):
+            raise unknown_name("strategy", self.strategy, get_args(Strategy), code="unknown_strategy")
+        if self.quantity not in get_args(Quantity):
+            raise unknown_name("quantity", self.quantity, get_args(Quantity), code="unknown_quantity")
+        for role in ("treatments", "outcomes"):
+            if not getattr(self, role):
+                raise WhenceError(f"The spec names no {role[:-1]}.", code="missing_role", value=role)
+        self._check_overlaps()
+
+    def _check_overlaps(self) -> None:
+        roles = {"treatment": self.treatments, "outcome": self.outcomes, "control": self.controls,
+                 "instrument": self.instruments}
+        seen: dict[str, str] = {}
+        for role, names in roles.items():
+            for name in names:
+                if name in seen:
+                    raise WhenceError(
+                        f"Column {name!r} is given as {seen[name]} and as {role}.",
+                        code="role_conflict", value=name, hint="Each column has one role.",
+                    )
+                seen[name] = role
+
+    @property
+    def treatment(self) -> str:
+        """The first (usually only) treatment."""
+        return self.treatments[0]
+
+    @property
+    def outcome(self) -> str:
+        """The first (usually only) outcome."""
+        return self.outcomes[0]
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Every column the spec mentions, once, in role order."""
+        single = [c for c in (self.running_variable, self.time, self.unit, self.cluster, self.weights) if c]
+        groups = (self.treatments, self.outcomes, self.controls, self.instruments, self.mediators, single,
+                  [c.column for c in self.population])
+        return tuple(dict.fromkeys(name for group in groups for name in group))
+
+    def replace(self, **changes: Any) -> Spec:
+        """A copy with some fields changed, validated again."""
+        return dataclasses.replace(self, **changes)
+
+    @property
+    def hash(self) -> str:
+        return content_hash(self.to_dict())
+
+    def to_dict(self) -> dict[str, Any]:
+        return fields_to_plain(self)
+
+    def to_json(self) -> str:
+        return json.dumps(self.to_dict(), indent=2, ensure_ascii=False)
+
+    @staticmethod
+    def from_dict(given: Mapping[str, Any]) -> Spec:
+        """A spec from plain values. Raises ``WhenceError`` (``bad_spec``) that lists every problem."""
+        import pydantic
+
+        unknown = set(given) - {f.name for f in dataclasses.fields(Spec)}
+        if unknown:
+            names = [f.name for f in dataclasses.fields(Spec)]
+            raise unknown_name("spec field called", sorted(unknown)[0], names, code="unknown_field")
+        try:
+            return pydantic.TypeAdapter(Spec).validate_python(dict(given))
+        except pydantic.ValidationError as error:
+            problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
+            raise WhenceError(
+                "The spec is not valid. " + "; ".join(problems) + ".", code="bad_spec", value=problems,
+                hint="See Spec.json_schema().",
+            ) from None
+
+    @staticmethod
+    def from_json(text: str) -> Spec:
+        """A spec from JSON text. Raises ``WhenceError`` (``bad_json`` or ``bad_spec``)."""
+        try:
+            given = json.loads(text)
+        except json.JSONDecodeError as error:
+            raise WhenceError(
+                f"The spec is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+                code="bad_json", value=text[max(0, error.pos - 20) : error.pos + 20],
+            ) from None
+        if not isinstance(given, dict):
+            raise WhenceError("The spec must be a JSON object.", code="bad_spec", value=type(given).__name__)
+        return Spec.from_dict(given)
+
+    @staticmethod
+    def json_schema() -> dict[str, Any]:
+        """The JSON schema of a spec."""
+        import pydantic
+
+        return pydantic.TypeAdapter(Spec).json_schema()

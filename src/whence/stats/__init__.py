@@ -1,0 +1,1 @@
+"""Numbers from arrays: regressions, learners, resampling, independence tests."""

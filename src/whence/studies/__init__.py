@@ -1,0 +1,1 @@
+"""The one facade all faces call: plan, run, finding."""
