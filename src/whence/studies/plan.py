@@ -1,0 +1,194 @@
+"""The plan of a study: what will be estimated, from which columns, why, or why nothing will be.
+
+A plan is data: it prints, hashes and can be edited (``plan.spec.replace(...)`` given back to ``study``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from whence.core.progress import SILENT, Progress
+from whence.core.result import Refused, Remark, fields_to_plain
+from whence.data.table import Table
+from whence.discovery.discovery import Discovery, discover
+from whence.graphs.graph import Graph
+from whence.graphs.knowledge import Knowledge
+from whence.identification.identify import Identified, NotIdentified, identify
+from whence.identification.spec import Spec
+from whence.studies.question import CLOSE, Match, Reading, read_question
+from whence.studies.roles import choose_controls, is_identifier, unusable
+from whence.studies.words import Description, descriptions
+
+
+@dataclass(frozen=True)
+class Plan:
+    """spec: what will be estimated, or None with ``refused``. choices: why, one remark each."""
+
+    spec: Spec | None
+    refused: Refused | None = None
+    choices: tuple[Remark, ...] = ()
+    warnings: tuple[Remark, ...] = ()
+    graph: Graph | None = None
+    discovery: Discovery | None = None
+    identified: Identified | NotIdentified | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return fields_to_plain(self)
+
+    def __str__(self) -> str:
+        if self.spec is None:
+            return f"No plan. {self.refused}"
+        s = self.spec
+        lines = [f"Effect of {', '.join(s.treatments)} on {', '.join(s.outcomes)} ({s.quantity}, {s.strategy})"]
+        lines.append("Adjusting for: " + (", ".join(s.controls) or "nothing"))
+        if self.graph is not None:
+            origin = "learned from the data" if self.discovery is not None else "given"
+            lines.append(f"Graph: {origin}, {len(self.graph)} nodes, {len(self.graph.edges())} edges")
+        lines += [f"- {r.text}" for r in self.choices if r.code != "excluded"]
+        lines += [f"! {r.text}" for r in self.warnings]
+        return "\n".join(lines)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user gave: everything a plan depends on besides the table."""
+
+    question: str | None = None
+    about: str | None = None
+    graph: Graph | None = None
+    learn: bool = False
+    knowledge: Knowledge | None = None
+    treatment: str | None = None
+    outcome: str | None = None
+    controls: tuple[str, ...] | None = None
+    extra: Mapping[str, Any] = field(default_factory=dict)  # further spec fields: quantity, cluster, ...
+    seed: int = 0
+
+
+def make_plan(table: Table, request: Request, progress: Progress = SILENT) -> Plan:
+    """Roles from the question, controls from the graph (given or learned), the design, or the words."""
+    for name in (request.treatment, request.outcome, *(request.controls or ())):
+        if name is not None:
+            table.column(name)  # an unknown name is an error, not a refusal
+    described = descriptions(request.about, table.names) if request.about else {}
+    reading = _read(table, request, described)
+    choices = _role_remarks(reading, described)
+    if refused := _unclear(reading, request):
+        return Plan(None, refused, tuple(choices), graph=request.graph)
+    assert reading.treatment is not None and reading.outcome is not None
+    treatment, outcome = reading.treatment.column, reading.outcome.column
+    graph, discovery = request.graph, None
+    if graph is None and request.controls is None and (request.learn or request.knowledge is not None):
+        discovery = _learn(table, request, treatment, outcome, progress)
+        graph = discovery.graph
+    if graph is not None:
+        return _from_graph(table, request, graph, discovery, treatment, outcome, choices)
+    return _from_words(table, request, reading, described, choices)
+
+
+def _read(table: Table, request: Request, described: Mapping[str, Description]) -> Reading:
+    if request.graph is not None:
+        candidates: Sequence[str] = [n for n in table.names if n in request.graph]
+    else:
+        candidates = [n for n in table.names if table.kind(n) not in ("text", "datetime")]
+    candidates = [n for n in candidates if not is_identifier(table, n)]
+    binary = [n for n in candidates if table.kind(n) == "binary"]
+    return read_question(request.question or "", candidates, described, request.about or "", binary,
+                         request.treatment, request.outcome)
+
+
+def _role_remarks(reading: Reading, described: Mapping[str, Description]) -> list[Remark]:
+    remarks = []
+    for role, match in (("treatment", reading.treatment), ("outcome", reading.outcome)):
+        if match is None:
+            continue
+        text = f"{match.column} is the {role}"
+        if match.phrase == "given":
+            text += ", as given"
+        else:
+            text += f": it fits the words {match.phrase!r}"
+            if match.column in described:
+                text += f" and is described as {described[match.column].text!r}"
+            if match.runner_up:
+                text += f" (next best: {match.runner_up})"
+        evidence = {"score": match.score, "runner_up": match.runner_up, "runner_up_score": match.runner_up_score}
+        remarks.append(Remark(f"role_{role}", text + ".", (match.column,), evidence))
+    return remarks
+
+
+def _unclear(reading: Reading, request: Request) -> Refused | None:
+    for role, match, phrase in (("treatment", reading.treatment, reading.treatment_phrase),
+                                ("outcome", reading.outcome, reading.outcome_phrase)):
+        if match is None:
+            said = f"No column fits the words {phrase!r}" if request.question else f"No {role} was given"
+            return Refused("question_unclear", f"{said}, so the {role} is unknown.", {"role": role, "phrase": phrase},
+                           f"Name it with {role}=COLUMN (--{role} on the command line), or describe the columns.")
+        if match.close and match.phrase != "given":
+            return Refused(
+                "question_unclear",
+                f"{match.column} and {match.runner_up} fit the words {phrase!r} about equally well as the {role}.",
+                {"role": role, "phrase": phrase, "candidates": _candidates(match), "close": CLOSE},
+                f"Name it with {role}=COLUMN (--{role} on the command line).")
+    return None
+
+
+def _candidates(match: Match) -> dict[str, float]:
+    return {match.column: match.score, str(match.runner_up): match.runner_up_score}
+
+
+def _learn(table: Table, request: Request, treatment: str, outcome: str, progress: Progress) -> Discovery:
+    named = request.knowledge.names if request.knowledge is not None else frozenset()
+    columns = [n for n in table.names if n in named or n in (treatment, outcome)
+               or (unusable(table, n) is None and not is_identifier(table, n))]
+    return discover(table.select(columns), knowledge=request.knowledge, seed=request.seed, progress=progress)
+
+
+def _from_graph(
+    table: Table, request: Request, graph: Graph, discovery: Discovery | None, treatment: str, outcome: str,
+    choices: list[Remark],
+) -> Plan:
+    identified = identify(graph, treatment, outcome, quantity=request.extra.get("quantity", "ATE"))
+    warnings = tuple(discovery.warnings) if discovery is not None else ()
+    parts: dict[str, Any] = {"graph": graph, "discovery": discovery, "identified": identified}
+    if isinstance(identified, NotIdentified):
+        refused = Refused("not_identified", identified.reason, {"witness": identified.witness}, identified.remedy)
+        return Plan(None, refused, tuple(choices), warnings, **parts)
+    absent = [n for n in identified.adjustment if n not in table]
+    if absent:
+        refused = Refused(
+            "unmeasured_control", f"The graph asks to adjust for {', '.join(absent)}, not in the data.",
+            {"absent": absent, "adjustment": list(identified.adjustment)},
+            "Add the columns, or mark these nodes as latent in the graph so that another set is sought.")
+        return Plan(None, refused, tuple(choices), warnings, **parts)
+    spec = identified.to_spec(**request.extra)
+    if request.controls is not None:
+        spec = spec.replace(controls=request.controls)
+        warnings += (Remark("controls_given", "The controls given are used instead of the graph's adjustment set.",
+                            request.controls),)
+    choices += [Remark("role_control", f"{name} is adjusted for: {identified.reasons[name]}", (name,))
+                for name in spec.controls if name in identified.reasons]
+    return Plan(spec, None, tuple(choices), warnings, **parts)
+
+
+def _from_words(
+    table: Table, request: Request, reading: Reading, described: Mapping[str, Description], choices: list[Remark]
+) -> Plan:
+    assert reading.treatment is not None and reading.outcome is not None
+    treatment, outcome = reading.treatment.column, reading.outcome.column
+    warnings: tuple[Remark, ...] = ()
+    strategy, controls = "adjustment", request.controls
+    if reading.randomised is not None:
+        strategy = "rct"
+        choices.append(Remark("design", f"The treatment was assigned at random: {reading.randomised!r}"))
+        controls = controls or ()
+    elif controls is None:
+        controls, left_out = choose_controls(table, treatment, outcome, described)
+        choices += left_out
+        warnings = (Remark(
+            "assumed_pretreatment",
+            f"No graph was given, so all {len(controls)} usable columns are adjusted for. That is right only if none "
+            "of them is affected by the treatment and together they hold every common cause.", controls),)
+    spec = Spec(strategy, (treatment,), (outcome,), controls=controls, **request.extra)
+    return Plan(spec, None, tuple(choices), warnings)

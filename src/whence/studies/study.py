@@ -1,0 +1,154 @@
+"""A study: data and a question, a plan, a run, a finding. What every face of whence calls."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from whence.checks.run import check
+from whence.core.errors import WhenceError
+from whence.core.progress import SILENT, Progress
+from whence.core.registry import find_card, methods
+from whence.core.result import Refused, Remark, to_plain, versions
+from whence.data.load import read
+from whence.data.profile import profile
+from whence.data.table import Table
+from whence.estimation.effect import Effect
+from whence.estimation.estimate import estimate
+from whence.graphs.build import graph as build_graph
+from whence.graphs.graph import Graph
+from whence.graphs.knowledge import Knowledge
+from whence.identification.spec import Spec
+from whence.report.finding import Finding
+from whence.studies.plan import Plan, Request, make_plan
+from whence.studies.script import script as write_script
+
+LEARN = "learn"
+
+
+@dataclass(frozen=True, eq=False)
+class Study:
+    """Data, a question and the plan to answer it. ``run()`` gives the ``Finding``.
+
+    path: the file the data came from, or None. kinds: overrides of column kinds. method, parameters,
+    seed: passed to ``estimate``.
+    """
+
+    table: Table
+    plan: Plan
+    question: str | None = None
+    about: str | None = None
+    path: str | None = None
+    kinds: Mapping[str, str] = field(default_factory=dict)
+    method: str = "auto"
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    seed: int = 0
+
+    def run(self, progress: Progress = SILENT) -> Finding:
+        """Estimate, compare with other methods, check; the same seed gives the same finding."""
+        common: dict[str, Any] = {
+            "question": self.question, "about": self.about, "source": self.table.source, "spec": self.plan.spec,
+            "profile": profile(self.table, progress=progress), "choices": self.plan.choices,
+            "graph": self.plan.graph, "discovery": self.plan.discovery, "identified": self.plan.identified,
+        }
+        if self.plan.spec is None:
+            return Finding(**common, refused=self.plan.refused, warnings=self.plan.warnings,
+                           provenance=self._provenance(None))
+        result = estimate(self.table, self.plan.spec, self.method, self.seed, progress=progress,
+                          **self.parameters)
+        if isinstance(result, Refused):
+            return Finding(**common, refused=result, warnings=self.plan.warnings, script=self.script(),
+                           provenance=self._provenance(None))
+        others, remarks = self._alternatives(result, progress)
+        checks = check(self.table, result, graph=self.plan.graph, seed=self.seed, progress=progress)
+        return Finding(
+            **common, effect=result, alternatives=others, checks=tuple(checks),
+            warnings=(*self.plan.warnings, *result.warnings, *remarks), script=self.script(result.method),
+            provenance=self._provenance(result))
+
+    def script(self, method: str | None = None) -> str:
+        """Python that gives the same numbers; ``method`` is the one the run chose, if it ran."""
+        if self.plan.spec is None:
+            raise WhenceError("A study without a plan has nothing to repeat.", code="no_plan",
+                              hint=str(self.plan.refused))
+        return write_script(self.table, self.path, self.plan.spec, method or self.method, self.parameters, self.seed,
+                            self.kinds, self.plan.graph, self.question)
+
+    def _alternatives(self, main: Effect, progress: Progress) -> tuple[tuple[Effect, ...], list[Remark]]:
+        """The same contrast by every other estimator, the unadjusted difference first."""
+        effects, remarks = [], []
+        names = [card.name for card in methods("estimation") if card.name != main.method]
+        for name in sorted(names, key=lambda n: (n != "difference", n)):
+            spec = main.spec.replace(controls=()) if name == "difference" else main.spec
+            other = estimate(self.table, spec, name, self.seed, progress=progress)
+            if isinstance(other, Effect):
+                effects.append(other)
+            else:
+                remarks.append(Remark("alternative_refused", f"Not compared with {name}: {other.reason}"))
+        return tuple(effects), remarks
+
+    def _provenance(self, effect: Effect | None) -> dict[str, Any]:
+        from whence.kernels import BACKEND
+
+        return {
+            "data": self.table.hash, "rows": self.table.n_rows, "columns": len(self.table.names),
+            "spec": self.plan.spec.hash if self.plan.spec is not None else None,
+            "graph": self.plan.graph.hash if self.plan.graph is not None else None,
+            "method": effect.method if effect is not None else self.method,
+            "parameters": to_plain(effect.provenance.parameters if effect is not None else self.parameters),
+            "seed": self.seed, "kernels": BACKEND, "versions": versions("numpy", "scipy", "scikit-learn", "duckdb"),
+            "citations": list(effect.provenance.citations) if effect is not None else [],
+        }
+
+
+def study(
+    source: Any, question: str | None = None, about: str | None = None, graph: Any = None,
+    knowledge: Knowledge | None = None, spec: Spec | Mapping[str, Any] | None = None, *,
+    treatment: str | None = None, outcome: str | None = None, controls: Sequence[str] | None = None,
+    quantity: str | None = None, cluster: str | None = None, weights: str | None = None,
+    kinds: Mapping[str, str] | None = None, method: str = "auto", parameters: Mapping[str, Any] | None = None,
+    seed: int = 0, progress: Progress = SILENT,
+) -> Study:
+    """Plan a study of ``source`` (anything ``read`` takes).
+
+    question: plain words, e.g. ``"Does the programme raise earnings?"``. about: a description of the data.
+    graph: anything ``whence.graph`` takes, or ``"learn"`` to learn one from the data. knowledge: what is known
+    of the graph; given without a graph, the graph is learned within it. spec: the whole plan, instead of a
+    question. treatment, outcome, controls: fix these roles. The rest as in ``Spec`` and ``estimate``.
+
+    Raises ``WhenceError`` for input that cannot be used. A question that the data or the graph cannot answer
+    is not an error: ``plan.refused`` says why.
+    """
+    table = read(source, kinds=kinds)
+    path = str(source) if isinstance(source, (str, Path)) else None
+    if method != "auto":
+        find_card("estimation", method).checked(parameters or {})
+    extra = {k: v for k, v in (("quantity", quantity), ("cluster", cluster), ("weights", weights)) if v is not None}
+    for role in ("cluster", "weights"):
+        if role not in extra and role in table.roles:
+            extra[role] = table.roles[role]
+    learn = isinstance(graph, str) and graph == LEARN
+    drawn: Graph | None = None if graph is None or learn else build_graph(graph)
+    if spec is not None:
+        plan = _given(table, spec, drawn, question, extra)
+    elif question is None and (treatment is None or outcome is None):
+        raise WhenceError("A study needs a question, a spec, or a treatment and an outcome.", code="no_question",
+                          hint='For example: study("data.csv", "Does training raise earnings?").')
+    else:
+        request = Request(question, about, drawn, learn, knowledge, treatment, outcome,
+                          None if controls is None else tuple(controls), extra, seed)
+        plan = make_plan(table, request, progress)
+    return Study(table, plan, question, about, path, dict(kinds or {}), method, dict(parameters or {}), seed)
+
+
+def _given(
+    table: Table, spec: Spec | Mapping[str, Any], graph: Graph | None, question: str | None, extra: Mapping[str, Any]
+) -> Plan:
+    """The plan that a spec is: nothing to choose, only names to check."""
+    spec = spec if isinstance(spec, Spec) else Spec.from_dict(spec)
+    spec = spec.replace(**extra) if extra else spec
+    for name in spec.columns:
+        table.column(name)
+    return Plan(spec, None, (Remark("given", "The treatment, the outcome and the controls were given."),), graph=graph)
