@@ -21,7 +21,7 @@ STOP_WORDS = frozenset(
     "column value values measure measured measures indicates indicating represents whether otherwise".split()
 )
 _SUFFIXES = ("ational", "ization", "isation", "fulness", "ations", "ation", "ments", "ment", "ness", "ings", "ing",
-             "ions", "ion", "ers", "er", "ies", "ed", "es", "ly", "e", "s", "y")
+             "ions", "ion", "ees", "ee", "ers", "er", "ies", "ed", "es", "ly", "e", "s", "y")
 
 
 def stem(word: str) -> str:
