@@ -39,7 +39,8 @@ def data() -> Table:
         age=continuous("age", RNG.normal(size=N)), person_id=continuous("person_id", np.arange(N)),
         flat=continuous("flat", np.ones(N)), gaps=continuous("gaps", gaps), note=Column("note", "text", text),
         name=Column("name", "categorical", codes, tuple(f"n{i}" for i in range(N))),
-        score_copy=continuous("score_copy", 2 * outcome + 1), mood_followup=continuous("mood_followup", RNG.normal(size=N)),
+        score_copy=continuous("score_copy", 2 * outcome + 1),
+        mood_followup=continuous("mood_followup", RNG.normal(size=N)),
         income=continuous("income", RNG.normal(size=N)), empty=continuous("empty", np.full(N, np.nan)),
         later=continuous("later", RNG.normal(size=N)),
     )

@@ -21,7 +21,8 @@ def test_column_names_are_split() -> None:
 
 
 def test_lines_with_a_colon_describe_columns() -> None:
-    about = "Data on workers.\nre78: real earnings in 1978\n- treat: 1 if trained, 0 otherwise\nage, education: in years\n"
+    about = ("Data on workers.\nre78: real earnings in 1978\n- treat: 1 if trained, 0 otherwise\n"
+             "age, education: in years\n")
     found = descriptions(about, ["re78", "treat", "age", "education", "black"])
     assert found["re78"].text == "real earnings in 1978"
     assert found["treat"].text == "1 if trained, 0 otherwise"

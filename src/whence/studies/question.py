@@ -28,7 +28,8 @@ _PATTERNS = tuple(re.compile(p, re.IGNORECASE) for p in (
     rf"(?P<t>.+?) (?:{_CAUSES}|cost|worth)\b",
     r"\bhow much (?:more|less|fewer|higher|lower) (?:did|do|does) (?:\w+ ){0,2}?who (?P<t>.+?) (?P<o>\w+)"
     r"(?: compared.*| than.*)?$",
-    rf"\bhow (?:much |strongly |far )?(?:does|do|did|will|would|has|have|is|are) (?P<t>.+?) (?:{_CAUSES})d?s? (?P<o>.+)",
+    rf"\bhow (?:much |strongly |far )?(?:does|do|did|will|would|has|have|is|are) (?P<t>.+?) "
+    rf"(?:{_CAUSES})d?s? (?P<o>.+)",
     r"\b(?:does|do|did|will|would|can|could|has|have|is|are) (?P<t>.+?) "
     rf"(?:(?:help(?:s|ed)?|likely|really|actually|tend) (?:to )?)*(?:{_CAUSES})d?s? (?P<o>.+)",
     r"\bwhat (?:happens|would happen|happened) to (?P<o>.+?) (?:if|when|after|because of) (?P<t>.+)",

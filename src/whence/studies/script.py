@@ -35,6 +35,7 @@ def script(
     given = "".join(f", {name}={value!r}" for name, value in sorted(parameters.items()))
     lines.append(f"effect = whence.estimate(table, spec, method={method!r}, seed={seed}{given})")
     lines.append("print(effect)")
-    lines.append(f"for check in whence.check(table, effect{', graph=graph' if graph is not None else ''}, seed={seed}):")
+    drawn = ", graph=graph" if graph is not None else ""
+    lines.append(f"for check in whence.check(table, effect{drawn}, seed={seed}):")
     lines.append("    print(check)")
     return "\n".join(lines) + "\n"
