@@ -22,8 +22,10 @@ if os.environ.get("WHENCE_KERNELS", "") != "numpy":
         _chosen, BACKEND = _native, "native"
 
 counts = _chosen.counts
+gaussian_level = _chosen.gaussian_level
+gaussian_triples = _chosen.gaussian_triples
 
-__all__ = ["BACKEND", "counts", "reference"]
+__all__ = ["BACKEND", "counts", "gaussian_level", "gaussian_triples", "reference"]
 
 
 def reference() -> ModuleType:
