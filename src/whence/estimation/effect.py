@@ -38,7 +38,8 @@ class Effect:
     diagnostics: JSON-ready numbers of the fit. rows: int (n,), rows of the table used.
     influence: float (n,), the estimator's influence values on those rows (mean zero), so that
     estimate - truth is about mean(influence) and effects combine with the right joint variance.
-    clusters: int (n,) codes of the clusters, or None. propensity: float (n,) out-of-fold or fitted
+    clusters: int (n,) codes of the clusters in the whole table, or None. df: degrees of freedom of the t
+    distribution behind interval and p-value, None for the normal. propensity: float (n,) out-of-fold or fitted
     probability of the value received being "treated", where the method has one.
     """
 
@@ -53,6 +54,7 @@ class Effect:
     contrast: str
     provenance: Provenance
     level: float = 0.95
+    df: float | None = None
     carries: tuple[str, ...] = ("sampling",)
     assumptions: tuple[str, ...] = ()
     warnings: tuple[Remark, ...] = ()

@@ -1,0 +1,156 @@
+"""The front door of estimation: a table and a spec in, an effect or an honest refusal out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from whence.core.card import Card
+from whence.core.errors import WhenceError
+from whence.core.progress import SILENT, Progress
+from whence.core.registry import find_card, load_function
+from whence.core.result import Provenance, Refused, versions
+from whence.data.table import Table
+from whence.estimation.effect import Comparison, Effect
+from whence.estimation.inference import Answer, joint_test, summaries
+from whence.estimation.parameters import checked, plain_parameters
+from whence.estimation.prepare import Prepared, prepare
+from whence.identification.spec import Spec
+
+if TYPE_CHECKING:
+    from whence.identification.identify import Identified, NotIdentified
+
+STRATEGIES = ("rct", "adjustment")
+QUANTITIES = ("ATE", "ATT", "ATC")
+DESIGN = {
+    "rct": "Who was treated was decided by chance.",
+    "adjustment": "Nothing outside the controls affects both the treatment and the outcome.",
+}
+COMMON = "One row's treatment does not affect another row's outcome."
+
+
+def estimate(
+    table: Any, spec: Spec | Mapping[str, Any] | Identified | NotIdentified, method: str = "auto", seed: int = 0, *,
+    progress: Progress = SILENT, **params: Any,
+) -> Effect | Refused:
+    """Estimate the effect a spec asks for.
+
+    table: a ``Table`` or anything ``whence.read`` takes. spec: a ``Spec``, a mapping of its fields, or an
+    ``Identified``. method: a card's name, or ``"auto"``: difference in means for an experiment without
+    controls, regression with treatment-control interactions for one with controls, cross-fitted AIPW
+    for adjustment with treatment groups, regression for a dose. params: the method's own, see its card.
+
+    Refused: ``not_identified``, ``no_estimator`` (strategy), ``quantity_not_available``, those of
+    ``prepare`` and those of the method. Raises ``WhenceError`` for unknown columns, methods, parameters.
+    """
+    asked = as_spec(spec)
+    if isinstance(asked, Refused):
+        return asked
+    if not isinstance(table, Table):
+        from whence.data.load import read
+
+        table = read(table)
+    refusal = _out_of_reach(asked)
+    if method != "auto":
+        find_card("estimation", method)
+    if refusal is not None:
+        return refusal
+    data = prepare(table, asked)
+    if isinstance(data, Refused):
+        return data
+    card = find_card("estimation", choose(data) if method == "auto" else method)
+    parameters = checked(card, params)
+    if asked.quantity != "ATE" and not data.treatment.discrete:
+        return Refused(
+            "quantity_not_available", f"{asked.quantity} needs treated and control groups; {asked.treatment!r} is a dose.",
+            {"quantity": asked.quantity}, "Ask for the ATE, or make groups of the treatment.", card.name,
+        )
+    answer = load_function(card)(data, seed=seed, progress=progress, **parameters)
+    if isinstance(answer, Refused):
+        return Refused(answer.code, answer.reason, answer.evidence, answer.remedy, card.name)
+    return _effect(data, asked, card, parameters, seed, answer)
+
+
+def as_spec(given: Any) -> Spec | Refused:
+    """A ``Spec`` from a spec, a mapping or an identification result."""
+    if isinstance(given, Spec):
+        return given
+    if isinstance(given, Mapping):
+        return Spec.from_dict(given)
+    if hasattr(given, "to_spec"):
+        return given.to_spec()
+    if hasattr(given, "witness") and hasattr(given, "reason"):
+        return Refused("not_identified", given.reason, {"witness": given.witness}, getattr(given, "remedy", ""))
+    raise WhenceError(
+        f"A spec cannot be made from {type(given).__name__}.", code="bad_spec", value=type(given).__name__,
+        allowed="a Spec, a mapping of its fields, or the result of identify",
+    )
+
+
+def choose(data: Prepared) -> str:
+    """The method ``"auto"`` stands for."""
+    if not data.treatment.discrete:
+        return "regression"
+    if data.spec.strategy == "rct" or not data.spec.controls:
+        return "regression" if data.spec.controls else "difference"
+    return "aipw"
+
+
+def _out_of_reach(spec: Spec) -> Refused | None:
+    if spec.strategy not in STRATEGIES:
+        return Refused(
+            "no_estimator", f"There is no estimator for the strategy {spec.strategy!r} yet.",
+            {"strategy": spec.strategy, "available": list(STRATEGIES)},
+            "The strategies that can be estimated are " + " and ".join(repr(s) for s in STRATEGIES) + ".",
+        )
+    if spec.quantity not in QUANTITIES:
+        return Refused(
+            "quantity_not_available", f"The quantity {spec.quantity!r} cannot be estimated by {spec.strategy!r} yet.",
+            {"quantity": spec.quantity, "available": list(QUANTITIES)},
+            "The quantities that can be estimated are " + ", ".join(QUANTITIES) + ".",
+        )
+    return None
+
+
+def _effect(
+    data: Prepared, asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, answer: Answer
+) -> Effect:
+    if not (np.isfinite(answer.estimates).all() and np.isfinite(answer.influence).all()):
+        raise AssertionError(f"{card.name} gave a number that is not finite")
+    kept = data if answer.kept is None else data.take(answer.kept)
+    level = parameters["level"]
+    found = summaries(answer, kept.clusters, level)
+    diagnostics = dict(answer.diagnostics)
+    comparisons = ()
+    if len(found) > 1:
+        diagnostics["joint_test"] = joint_test(answer, kept.clusters)
+        comparisons = tuple(
+            Comparison(label, s.estimate, s.standard_error, s.interval, s.p_value)
+            for label, s in zip(data.treatment.labels, found, strict=True)
+        )
+    if kept.clusters is not None:
+        diagnostics["clusters"] = kept.n_clusters
+    first, df = found[0], None
+    if kept.clusters is not None:
+        df = float((kept.n_clusters or 0) - 1)
+    elif answer.df is not None:
+        df = float(answer.df[0])
+    return Effect(
+        estimate=first.estimate, standard_error=first.standard_error, interval=first.interval, p_value=first.p_value,
+        n=kept.n, quantity=asked.quantity, method=card.name, spec=data.spec, contrast=data.treatment.contrast,
+        level=level, df=df, comparisons=comparisons, diagnostics=diagnostics, warnings=kept.remarks + answer.remarks,
+        assumptions=tuple(dict.fromkeys((DESIGN[asked.strategy], COMMON, *_own(card, asked), *asked.assumptions))),
+        provenance=Provenance(
+            data=data.table.hash, rows=data.table.n_rows, spec=asked.hash, method=card.name,
+            parameters=plain_parameters(parameters), seed=seed, versions=versions("numpy", "scipy", "scikit-learn"),
+            citations=card.citations,
+        ),
+        rows=kept.rows, influence=answer.influence[:, 0], clusters=kept.clusters, propensity=answer.propensity,
+    )
+
+
+def _own(card: Card, spec: Spec) -> tuple[str, ...]:
+    """The method's assumptions beyond the design's: an experiment needs none of the modelling ones."""
+    return () if spec.strategy == "rct" else card.assumptions[1:]

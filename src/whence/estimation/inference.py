@@ -1,0 +1,92 @@
+"""From influence values to standard errors, intervals, p-values and joint tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from whence.core.result import Remark
+from whence.stats.regress import cluster_sums, covariance_matrix
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What an estimator hands back, one column per comparison.
+
+    estimates: (m,). influence: (n, m), small-sample factors included, so that the covariance of the
+    estimates is sums.T @ sums / n**2 over rows or clusters. df: degrees of freedom of the t reference,
+    (m,), or None for the normal. kept: boolean over the prepared rows when some were set aside, else
+    None. propensity: (n,), probability of the value asked for.
+    """
+
+    estimates: np.ndarray
+    influence: np.ndarray
+    df: np.ndarray | None = None
+    diagnostics: Mapping[str, Any] = field(default_factory=dict)
+    remarks: tuple[Remark, ...] = ()
+    assumptions: tuple[str, ...] = ()
+    kept: np.ndarray | None = None
+    propensity: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class Summary:
+    """One estimate with its standard error, interval and p-value."""
+
+    estimate: float
+    standard_error: float
+    interval: tuple[float, float]
+    p_value: float
+
+
+def summary(estimate: float, standard_error: float, level: float = 0.95, df: float | None = None) -> Summary:
+    """t interval and two-sided p-value (normal when ``df`` is None). A zero error gives a point, p 0 or 1."""
+    from scipy.special import ndtr, ndtri, stdtr, stdtrit
+
+    if standard_error == 0:
+        return Summary(estimate, 0.0, (estimate, estimate), float(estimate == 0))
+    tail = 0.5 + level / 2
+    half = float(ndtri(tail) if df is None else stdtrit(df, tail)) * standard_error
+    ratio = -abs(estimate) / standard_error
+    p_value = 2 * float(ndtr(ratio) if df is None else stdtr(df, ratio))
+    return Summary(estimate, standard_error, (estimate - half, estimate + half), p_value)
+
+
+def summaries(answer: Answer, clusters: np.ndarray | None, level: float) -> list[Summary]:
+    """One ``Summary`` per comparison. With clusters the reference is t with G - 1 degrees of freedom."""
+    errors = np.sqrt(np.diagonal(covariance_matrix(answer.influence, clusters)))
+    if clusters is not None:
+        df: Any = np.full(len(errors), len(np.unique(clusters)) - 1.0)
+    else:
+        df = answer.df if answer.df is not None else [None] * len(errors)
+    return [
+        summary(float(e), float(s), level, None if d is None else float(d))
+        for e, s, d in zip(answer.estimates, errors, df, strict=True)
+    ]
+
+
+def cluster_factor(clusters: np.ndarray | None) -> float:
+    """sqrt(G / (G - 1)) for estimators without regression degrees of freedom; 1 without clusters."""
+    if clusters is None:
+        return 1.0
+    groups = len(np.unique(clusters))
+    return float(np.sqrt(groups / (groups - 1)))
+
+
+def joint_test(answer: Answer, clusters: np.ndarray | None = None) -> dict[str, float]:
+    """Wald test that all comparisons are zero: F with m and G - 1 (clusters) or chi-squared / m otherwise."""
+    from scipy.special import chdtrc, fdtrc
+
+    covariance = covariance_matrix(answer.influence, clusters)
+    statistic = float(answer.estimates @ np.linalg.pinv(covariance, hermitian=True) @ answer.estimates)
+    m = int(np.linalg.matrix_rank(covariance, hermitian=True))
+    if m == 0:
+        return {"statistic": 0.0, "df": 0, "p_value": 1.0}
+    if clusters is None:
+        return {"statistic": statistic, "df": m, "p_value": float(chdtrc(m, statistic))}
+    groups = len(cluster_sums(answer.influence[:, :1], clusters))
+    return {"statistic": statistic / m, "df": m, "df_denominator": groups - 1,
+            "p_value": float(fdtrc(m, groups - 1, statistic / m))}

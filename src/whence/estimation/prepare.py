@@ -1,0 +1,328 @@
+"""From a table and a spec to the rows and numbers an estimator works on, with every lost row reported."""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from whence.core.errors import WhenceError
+from whence.core.result import Refused, Remark
+from whence.data.table import CODED, NUMERIC, Column, Table
+from whence.estimation.treatment import Treatment, affirmative, canonical, code_treatment
+from whence.identification.spec import Condition, Spec
+from whence.stats.features import Features, features, level_codes, plain
+
+FEW_CLUSTERS = 10
+SMALLEST_ARM = 2
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """What an estimator works on.
+
+    spec: with cluster and weights filled in from the table's roles. rows: int (n,), rows of the table
+    used, ascending. outcome: float (n,). weights: float (n,), mean 1, or None. clusters: int (n,) codes
+    of the whole column, or None. n_clusters: how many are present.
+    """
+
+    table: Table
+    spec: Spec
+    rows: np.ndarray
+    outcome: np.ndarray
+    treatment: Treatment
+    weights: np.ndarray | None
+    clusters: np.ndarray | None
+    remarks: tuple[Remark, ...]
+
+    @property
+    def n(self) -> int:
+        return len(self.rows)
+
+    @property
+    def n_clusters(self) -> int | None:
+        return None if self.clusters is None else len(np.unique(self.clusters))
+
+    @property
+    def w(self) -> np.ndarray:
+        """Weights with mean 1, ones when there are none; float (n,)."""
+        return np.ones(self.n) if self.weights is None else self.weights
+
+    def features(self, degree: int = 1) -> Features | Refused:
+        """Design columns of the controls on the rows used."""
+        return features(self.table, self.spec.controls, self.rows, degree)
+
+    def take(self, keep: np.ndarray, *remarks: Remark) -> Prepared:
+        """The same on some of the rows (boolean (n,)); weights keep mean 1."""
+        weights = None if self.weights is None else self.weights[keep] / self.weights[keep].mean()
+        return dataclasses.replace(
+            self, rows=self.rows[keep], outcome=self.outcome[keep], treatment=self.treatment.take(keep),
+            weights=weights, clusters=None if self.clusters is None else self.clusters[keep],
+            remarks=self.remarks + remarks,
+        )
+
+
+def prepare(table: Table, spec: Spec) -> Prepared | Refused:
+    """Choose the rows, code treatment and outcome, and check what every estimator needs.
+
+    Rows: those in the population with no missing value in treatment, outcome, controls, cluster and
+    weights; lost rows are counted by column in a remark. Refused, with evidence: ``no_rows``,
+    ``treatment_constant``, ``outcome_constant``, ``outcome_not_numeric``, ``infinite_values``,
+    ``small_arm``, ``too_few_clusters``, ``bad_weights``, ``control_is_treatment``, ``control_is_outcome``.
+    Raises ``WhenceError`` (``unknown_column``) for a name the table lacks.
+    """
+    for name in spec.columns:
+        table.column(name)
+    if len(spec.treatments) > 1 or len(spec.outcomes) > 1:
+        return _several(spec)
+    spec, remarks = complete_roles(table, spec)
+    found = _rows(table, spec)
+    if isinstance(found, Refused):
+        return found
+    rows, lost = found
+    remarks += lost
+    outcome = _outcome(table.column(spec.outcome), rows)
+    coded = code_treatment(table.column(spec.treatment), rows, spec.contrast)
+    for step in (coded, outcome):
+        if isinstance(step, Refused):
+            return step
+    treatment, said = coded  # pyright: ignore[reportGeneralTypeIssues]
+    values, scored = outcome  # pyright: ignore[reportGeneralTypeIssues]
+    weights = None
+    if spec.weights is not None:
+        weights = table.numeric(spec.weights)[rows]
+        weights = weights / weights.mean()
+    clusters = None if spec.cluster is None else level_codes(table.column(spec.cluster), rows)[0]
+    data = Prepared(table, spec, rows, values, treatment, weights, clusters, (*remarks, *said, *scored))
+    for precondition in (_finite, _varied, _arms, _clusters, _copies):
+        answer = precondition(data)
+        if isinstance(answer, Refused):
+            return answer
+        data = answer
+    return data
+
+
+def complete_roles(table: Table, spec: Spec) -> tuple[Spec, list[Remark]]:
+    """Cluster, unit and weights from the table's roles; repeated units become clusters."""
+    remarks = []
+    changes = {
+        role: table.roles[role] for role in ("unit", "cluster", "weights")
+        if getattr(spec, role) is None and role in table.roles
+    }
+    spec = spec.replace(**changes) if changes else spec
+    if spec.cluster is None and spec.unit is not None:
+        codes, _ = level_codes(table.column(spec.unit), np.arange(table.n_rows))
+        seen = np.bincount(codes[codes >= 0])
+        if seen.max(initial=0) > 1:
+            spec = spec.replace(cluster=spec.unit)
+            remarks.append(Remark(
+                "clustered_by_unit", f"Rows repeat within {spec.unit!r}, so errors are clustered by it.",
+                (spec.unit or "",), {"units": int((seen > 0).sum()), "rows": int(seen.sum())},
+            ))
+    return spec, remarks
+
+
+def _several(spec: Spec) -> Refused:
+    role, names = ("treatment", spec.treatments) if len(spec.treatments) > 1 else ("outcome", spec.outcomes)
+    return Refused(
+        f"several_{role}s", f"The spec names {len(names)} {role}s; one effect has one {role}.",
+        {role + "s": list(names)}, f"Estimate one {role} at a time"
+        + (", with the others among the controls if they are held fixed." if role == "treatment" else "."),
+    )
+
+
+def _rows(table: Table, spec: Spec) -> tuple[np.ndarray, list[Remark]] | Refused:
+    """Rows used (int), with a remark on those lost."""
+    remarks = []
+    chosen = np.ones(table.n_rows, dtype=bool)
+    for condition in spec.population:
+        chosen &= satisfied(table.column(condition.column), condition)
+    if not chosen.all():
+        remarks.append(Remark(
+            "population", f"The population conditions keep {chosen.sum():,} of {table.n_rows:,} rows.",
+            tuple(c.column for c in spec.population), {"kept": int(chosen.sum()), "rows": table.n_rows},
+        ))
+    needed = [spec.treatment, spec.outcome, *sorted(spec.controls)]
+    needed += [name for name in (spec.cluster, spec.weights) if name is not None]
+    gaps = {name: int((table.column(name).missing & chosen).sum()) for name in needed}
+    complete = chosen & table.complete(needed)
+    gaps = {name: k for name, k in gaps.items() if k}
+    if spec.weights is not None:
+        weights = table.numeric(spec.weights)
+        if (weights[complete] < 0).any() or not np.isfinite(weights[complete]).all():
+            return Refused("bad_weights", f"The weights {spec.weights!r} must be finite and not negative.",
+                           {"negative": int((weights[complete] < 0).sum())}, "Correct or drop the weights column.")
+        zero = int((weights[complete] == 0).sum())
+        complete &= ~(weights == 0)
+        gaps |= {f"{spec.weights} (weight 0)": zero} if zero else {}
+    lost = int(chosen.sum() - complete.sum())
+    if not complete.any():
+        return Refused("no_rows", "No row has all the values this needs.",
+                       {"rows": table.n_rows, "in_population": int(chosen.sum()), "missing": gaps},
+                       "Widen the population, or drop the columns with the most missing values.")
+    if lost:
+        worst = ", ".join(f"{name} ({k:,})" for name, k in sorted(gaps.items(), key=lambda g: (-g[1], g[0]))[:5])
+        remarks.append(Remark(
+            "rows_dropped", f"{lost:,} of {chosen.sum():,} rows are left out for missing values: {worst}.",
+            tuple(name for name in needed if name in gaps),
+            {"dropped": lost, "used": int(complete.sum()), "missing": gaps},
+        ))
+    return np.flatnonzero(complete), remarks
+
+
+def satisfied(column: Column, condition: Condition) -> np.ndarray:
+    """Boolean (rows,): where one population condition holds; missing values never satisfy it."""
+    wanted = condition.value if isinstance(condition.value, tuple) else (condition.value,)
+    if condition.operator in ("==", "!=", "in"):
+        keys = {canonical(v) for v in wanted}
+        codes, _ = level_codes(column, np.arange(len(column.values)))
+        first = np.unique(codes[codes >= 0], return_index=True)
+        originals = column.values[codes >= 0][first[1]].tolist()
+        if column.kind in CODED and column.levels is not None:
+            originals = [column.levels[j] for j in originals]
+        hits = [code for code, value in zip(first[0], originals, strict=True) if canonical(value) in keys]
+        inside = np.isin(codes, np.array(hits, dtype=codes.dtype))
+        return inside if condition.operator != "!=" else ~inside & ~column.missing
+    compare: dict[str, Any] = {"<": np.less, "<=": np.less_equal, ">": np.greater, ">=": np.greater_equal}
+    if column.kind == "datetime":
+        with_bound: Any = (column.values, np.datetime64(str(wanted[0])))
+    else:
+        bound = canonical(wanted[0])
+        if isinstance(bound, str):
+            raise WhenceError(
+                f"The condition on {condition.column!r} compares with {wanted[0]!r}, which is not a number.",
+                code="bad_condition", value=wanted[0], allowed="a number",
+            )
+        with_bound = (column.numeric(), bound)
+    return compare[condition.operator](*with_bound) & ~column.missing
+
+
+def _outcome(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Remark]] | Refused:
+    """The outcome as numbers; words of a binary outcome become 0 and 1, of an ordinal one their rank."""
+    if column.kind in NUMERIC:
+        return column.values[rows].astype(float), []
+    levels = column.levels or ()
+    numbers = bool(levels) and all(isinstance(v, (int, float)) for v in levels)
+    if column.kind in CODED and numbers and (len(levels) == 2 or column.kind == "ordinal"):
+        return column.numeric()[rows], []
+    if column.kind in CODED and len(levels) == 2:
+        yes = affirmative(list(levels))
+        said = Remark("outcome_coded", f"{column.name} counts {plain(levels[yes])!r} as 1 and "
+                      f"{plain(levels[1 - yes])!r} as 0; effects are differences in probability.",
+                      (column.name,), {"one": plain(levels[yes]), "zero": plain(levels[1 - yes])})
+        return (column.values[rows] == yes).astype(float), [said]
+    if column.kind == "ordinal":
+        said = Remark("outcome_scored", f"The levels of {column.name} are scored 0 to {len(levels) - 1} in order.",
+                      (column.name,), {"levels": [plain(v) for v in levels]})
+        return column.numeric()[rows], [said]
+    return Refused(
+        "outcome_not_numeric", f"The outcome {column.name!r} is {column.kind}; a mean of it has no meaning.",
+        {"column": column.name, "kind": column.kind, "levels": [plain(v) for v in levels[:12]]},
+        "Choose one of its values and make a column that is 1 for it and 0 otherwise, or use a numeric outcome.",
+    )
+
+
+def _finite(data: Prepared) -> Prepared | Refused:
+    numbers = {data.spec.outcome: data.outcome, data.spec.treatment: data.treatment.values}
+    for name in data.spec.controls:
+        column = data.table.column(name)
+        if column.kind in NUMERIC:
+            numbers[name] = column.values[data.rows]
+    infinite = {name: int((~np.isfinite(v)).sum()) for name, v in numbers.items() if not np.isfinite(v).all()}
+    if infinite:
+        return Refused("infinite_values", "There are infinite values in " + ", ".join(sorted(infinite)) + ".",
+                       {"infinite": infinite}, "Correct them or mark them as missing.")
+    return data
+
+
+def _varied(data: Prepared) -> Prepared | Refused:
+    if np.ptp(data.outcome) == 0:
+        return Refused(
+            "outcome_constant", f"The outcome {data.spec.outcome!r} is {plain(float(data.outcome[0]))} on all "
+            f"{data.n:,} rows used, so no effect on it can be seen.",
+            {"column": data.spec.outcome, "value": float(data.outcome[0]), "rows": data.n},
+            "Include rows where it differs, or choose another outcome.",
+        )
+    return data
+
+
+def _arms(data: Prepared) -> Prepared | Refused:
+    """Both arms compared need rows; other arms that lack them are set aside."""
+    t = data.treatment
+    if not t.discrete:
+        return data
+    sizes = np.bincount(t.codes, minlength=len(t.arms))
+    for arm in (0, 1):
+        if sizes[arm] < SMALLEST_ARM:
+            return Refused(
+                "small_arm", f"Only {sizes[arm]} of {data.n:,} rows have {t.name} = {t.arms[arm]}.",
+                {"sizes": dict(zip(t.arms, sizes.tolist(), strict=True)), "needed": SMALLEST_ARM},
+                "More rows of that kind are needed to know how much they vary.",
+            )
+    small = np.flatnonzero(sizes < SMALLEST_ARM)
+    if len(small):
+        names = [t.arms[j] for j in small]
+        said = Remark("arms_dropped", f"Rows with {t.name} = {', '.join(names)} are left out: too few of them.",
+                      (t.name,), {"dropped": {t.arms[j]: int(sizes[j]) for j in small}})
+        data = data.take(~np.isin(t.codes, small), said)
+        stay = [j for j in range(len(t.arms)) if j not in small]
+        codes = np.searchsorted(stay, data.treatment.codes)
+        new = Treatment(t.name, tuple(t.arms[j] for j in stay), codes, codes.astype(float))
+        return dataclasses.replace(data, treatment=new)
+    return data
+
+
+def _clusters(data: Prepared) -> Prepared | Refused:
+    if data.clusters is None:
+        return data
+    count, name = data.n_clusters or 0, data.spec.cluster or ""
+    evidence: dict[str, Any] = {"clusters": count, "column": name}
+    arms = {}
+    if data.treatment.discrete:
+        for j, arm in enumerate(data.treatment.arms):
+            arms[arm] = len(np.unique(data.clusters[data.treatment.codes == j]))
+        evidence["clusters_by_arm"] = arms
+    if count < 2 or min(arms.values(), default=2) < 2:
+        where = f"{count} cluster(s)" if count < 2 else "an arm with a single cluster"
+        return Refused("too_few_clusters", f"The column {name!r} gives {where}; errors cannot be clustered by it.",
+                       evidence, "Use a finer cluster column, or none if rows are independent.")
+    if count < FEW_CLUSTERS:
+        said = Remark("few_clusters", f"There are only {count} clusters; cluster-robust intervals tend to be "
+                      "too short with so few.", (name,), evidence)
+        return dataclasses.replace(data, remarks=(*data.remarks, said))
+    return data
+
+
+def _copies(data: Prepared) -> Prepared | Refused:
+    """A control that is the treatment or the outcome under another name makes the answer meaningless."""
+    made = data.features()
+    if isinstance(made, Refused):
+        return data  # each estimator says so in its own terms
+    targets = {f"treatment {data.spec.treatment!r}": ("control_is_treatment", data.treatment.values)}
+    if len(data.treatment.arms) > 2:
+        targets = {f"treatment {data.spec.treatment!r} = {arm}": ("control_is_treatment", data.treatment.codes == j)
+                   for j, arm in enumerate(data.treatment.arms)}
+    targets[f"outcome {data.spec.outcome!r}"] = ("control_is_outcome", data.outcome)
+    for what, (code, values) in targets.items():
+        same = np.flatnonzero(_perfectly_correlated(made.matrix, np.asarray(values, dtype=float)))
+        if len(same):
+            name = made.sources[same[0]]
+            return Refused(
+                code, f"The control {made.labels[same[0]]!r} is the {what} under another name.",
+                {"control": name, "column": made.labels[same[0]]}, f"Remove {name!r} from the controls.",
+            )
+    return data
+
+
+def _perfectly_correlated(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Boolean (k,): columns that are an exact linear function of ``values``."""
+    centred = values - values.mean()
+    length = float(np.sqrt(centred @ centred))
+    columns = matrix - matrix.mean(axis=0)
+    lengths = np.sqrt((columns**2).sum(axis=0))
+    if length == 0 or not matrix.size:
+        return np.zeros(matrix.shape[1], dtype=bool)
+    return np.abs(columns.T @ (centred / length)) > (1 - 1e-12) * np.maximum(lengths, 1e-300)
+

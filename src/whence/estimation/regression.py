@@ -1,0 +1,222 @@
+"""Effects by linear regression: standardised over the population, with robust or cluster-robust errors."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from whence.core.card import Card, Parameter
+from whence.core.progress import SILENT, Progress
+from whence.core.result import Refused, Remark
+from whence.estimation.inference import Answer
+from whence.estimation.parameters import LEVEL
+from whence.estimation.prepare import Prepared
+from whence.stats.features import Features, level_codes
+from whence.stats.regress import COVARIANCES, LinearFit, influence, ols
+
+ROWS_PER_COLUMN = 3  # an arm with fewer rows per control column gets no interactions of its own
+SHOWN = 60  # labels listed in the diagnostics
+
+CARD = Card(
+    name="regression",
+    task="estimation",
+    title="Linear regression with robust errors",
+    summary="Least squares of the outcome on treatment and controls, averaged over the population asked for.",
+    data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
+    assumptions=(
+        "Among people alike in the controls, who was treated has nothing else to do with the outcome.",
+        "The outcome's mean is a linear function of the design columns (controls with their powers).",
+    ),
+    parameters=(
+        Parameter("degree", "int", None, "Highest power of each numeric control. None: 1 in an experiment, where "
+                  "any form is valid, else 2.", 1, 5, optional=True),
+        Parameter("interactions", "bool", None, "Whether the effect may differ with the controls. None: yes for a "
+                  "treatment with arms of at least 3 rows per column, no for a dose.", optional=True),
+        Parameter("covariance", "choice", "HC3", "Robust covariance when rows are independent (clusters use CR1).",
+                  choices=COVARIANCES),
+        LEVEL,
+    ),
+    output="Effect",
+    cost="n k^2 for n rows and k design columns; interactions multiply k by the number of arms.",
+    citations=(
+        "Lin (2013), Agnostic notes on regression adjustments to experimental data, Annals of Applied Statistics 7",
+        "MacKinnon and White (1985), Some heteroskedasticity-consistent covariance matrix estimators",
+        "Cameron and Miller (2015), A practitioner's guide to cluster-robust inference",
+    ),
+    function="whence.estimation.regression:regression",
+)
+
+
+@dataclass(frozen=True)
+class _Design:
+    """matrix: (n, k), intercept, controls, treatment, interactions. effects: per comparison (n, k), the
+    change of the row's design when the treatment changes. first: where the treatment columns begin."""
+
+    matrix: np.ndarray
+    effects: list[np.ndarray]
+    first: int
+
+
+def regression(
+    data: Prepared, *, degree: int | None = None, interactions: bool | None = None, covariance: str = "HC3",
+    level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
+) -> Answer | Refused:
+    """Standardisation (g-computation) with a linear model.
+
+    With interactions the outcome model is fitted by arm, which for the ATE in an experiment is Lin's
+    (2013) estimator; without them the effect is the treatment's coefficient. For a dose: the average
+    slope per unit, times the contrast's step. The influence values include the sampling of the controls
+    (the population is the one the rows come from), so that
+
+        psi_i = n c'(X'X)^-1 x_i e_i + (d_i'b - estimate) * target_i,   c = mean over the target of d_i,
+
+    with d_i the change of the row's design and e_i the residual with its small-sample factor.
+
+    Refused: ``more_features_than_rows``, ``treatment_determined``, ``arm_too_small``.
+    """
+    t = data.treatment
+    degree = degree or (1 if data.spec.strategy == "rct" else 2)
+    controls = data.features(degree)
+    if isinstance(controls, Refused):
+        return controls
+    k = controls.matrix.shape[1]
+    remarks = []
+    if interactions is None:
+        interactions, said = _default_interactions(data, k)
+        remarks += said
+    elif interactions and t.discrete and np.bincount(t.codes).min() < k + 2:
+        return _small_arm(data, k)
+    design = _design(data, controls, interactions)
+    if data.n <= design.matrix.shape[1]:
+        return Refused(
+            "more_features_than_rows", f"The model has {design.matrix.shape[1]} columns for {data.n} rows.",
+            {"columns": design.matrix.shape[1], "rows": data.n},
+            "Use fewer controls, degree=1 or interactions=False.",
+        )
+    fit = ols(design.matrix, data.outcome, data.weights)
+    width = len(design.effects)
+    if not fit.kept[design.first : design.first + width].all():
+        return _determined(data, controls, fit)
+    lost = int((~fit.kept).sum())
+    if lost:
+        remarks.append(Remark(
+            "interactions_dropped", f"{lost} interaction(s) cannot be told apart in the data and are left out; "
+            "there the effect is taken to be the same as elsewhere.", (t.name,), {"columns": lost},
+        ))
+    if controls.dropped:
+        remarks.append(dropped_controls(controls))
+    return _standardise(data, controls, design, fit, covariance, interactions, degree, tuple(remarks))
+
+
+def _standardise(
+    data: Prepared, controls: Features, design: _Design, fit: LinearFit, covariance: str, interactions: bool,
+    degree: int, remarks: tuple[Remark, ...],
+) -> Answer:
+    estimates, columns = [], []
+    counted = fit.rank - nested_columns(data, controls)
+    for j, change in enumerate(design.effects):
+        target = target_weights(data, j + 1)
+        mean_change = target @ change / data.n
+        effects = change @ fit.coefficients
+        estimate = float(mean_change @ fit.coefficients)
+        psi = influence(fit, mean_change[None, :], covariance, data.clusters, counted)[:, 0]
+        estimates.append(estimate)
+        columns.append(psi + target * (effects - estimate))
+    return Answer(
+        estimates=np.array(estimates), influence=np.column_stack(columns), df=np.full(len(estimates), float(fit.df)),
+        remarks=remarks,
+        diagnostics={
+            "r_squared": fit.r_squared, "columns": fit.rank, "residual_df": fit.df, "degree": degree,
+            "interactions": interactions, "covariance": "CR1" if data.clusters is not None else covariance,
+            "largest_leverage": float(fit.leverage.max()), "controls": list(controls.labels[:SHOWN]),
+            "controls_dropped": list(controls.dropped[:SHOWN]),
+        },
+    )
+
+
+def target_weights(data: Prepared, arm: int) -> np.ndarray:
+    """Weights (n,), mean 1, of the population asked for: everyone (ATE), the treated (ATT) or the controls (ATC)."""
+    quantity = data.spec.quantity
+    if quantity == "ATE" or not data.treatment.discrete:
+        return data.w
+    inside = data.w * (data.treatment.codes == (arm if quantity == "ATT" else 0))
+    return inside / inside.mean()
+
+
+def nested_columns(data: Prepared, controls: Features) -> int:
+    """Dummies of categories that lie within one cluster each; they do not count in CR1's factor."""
+    if data.clusters is None:
+        return 0
+    nested = 0
+    for name in sorted(set(controls.sources)):
+        labels = [label for label, source in zip(controls.labels, controls.sources, strict=True) if source == name]
+        if not labels[0].startswith(f"{name}="):
+            continue
+        codes, _ = level_codes(data.table.column(name), data.rows)
+        pairs = np.unique(np.column_stack([codes, data.clusters]), axis=0)
+        nested += len(labels) if len(pairs) == len(np.unique(codes)) else 0
+    return nested
+
+
+def dropped_controls(controls: Features) -> Remark:
+    """The remark on design columns that add nothing."""
+    return Remark(
+        "controls_dropped", "Left out because they are constant or follow from other controls: "
+        + ", ".join(controls.dropped[:8]) + ("..." if len(controls.dropped) > 8 else "") + ".",
+        controls.dropped, {"dropped": list(controls.dropped)},
+    )
+
+
+def _design(data: Prepared, controls: Features, interactions: bool) -> _Design:
+    t, n = data.treatment, data.n
+    x = controls.matrix
+    centred = x - np.average(x, axis=0, weights=data.w) if x.size else x
+    if t.discrete:
+        blocks = [(t.codes == j).astype(float)[:, None] for j in range(1, len(t.arms))]
+    else:
+        blocks = [(t.values / t.step)[:, None]]
+    base = np.column_stack([np.ones(n), centred])
+    extra = [block * centred for block in blocks] if interactions else []
+    matrix = np.column_stack([base, *blocks, *extra])
+    first, k = base.shape[1], centred.shape[1]
+    effects = []
+    for j in range(len(blocks)):
+        change = np.zeros_like(matrix)
+        change[:, first + j] = 1.0
+        if interactions:
+            start = first + len(blocks) + j * k
+            change[:, start : start + k] = centred
+        effects.append(change)
+    return _Design(matrix, effects, first)
+
+
+def _default_interactions(data: Prepared, k: int) -> tuple[bool, list[Remark]]:
+    t = data.treatment
+    if not t.discrete or k == 0:
+        return False, []
+    smallest = int(np.bincount(t.codes).min())
+    if smallest >= ROWS_PER_COLUMN * (k + 1):
+        return True, []
+    return False, [Remark(
+        "no_interactions", f"The smallest arm has {smallest:,} rows for {k} control columns, too few for a model "
+        "of its own; the effect is taken to be the same for everyone.",
+        (t.name,), {"smallest_arm": smallest, "columns": k},
+    )]
+
+
+def _small_arm(data: Prepared, k: int) -> Refused:
+    sizes = dict(zip(data.treatment.arms, np.bincount(data.treatment.codes).tolist(), strict=True))
+    return Refused(
+        "small_arm", f"With interactions each arm needs more rows than the {k + 1} columns of its model.",
+        {"sizes": sizes, "columns": k + 1}, "Use interactions=False, degree=1 or fewer controls.",
+    )
+
+
+def _determined(data: Prepared, controls: Features, fit: LinearFit) -> Refused:
+    return Refused(
+        "treatment_determined", f"The controls determine {data.treatment.name!r} exactly: no two rows alike in "
+        "them differ in treatment.", {"columns": list(controls.labels)[:20], "rows": data.n},
+        "Remove the controls that decide the treatment, if they are not common causes; otherwise no adjustment "
+        "can separate the two.",
+    )

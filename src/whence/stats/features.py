@@ -1,0 +1,160 @@
+"""Design columns from a table: scaled numbers with powers, and dummies for categories.
+
+Columns come in the order of their names, whatever the order asked for, so that every fit on them
+is the same for any order of the table's columns.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import numpy as np
+
+from whence.core.result import Refused
+from whence.data.table import CODED, Column, Table
+
+ORDINAL_DUMMIES = 10  # an ordinal column with more levels than this enters as a number
+TOLERANCE = 1e-9  # part of a column's length that earlier columns may leave unexplained
+
+
+@dataclass(frozen=True)
+class Features:
+    """A design without intercept.
+
+    matrix: float64 (n, k), numeric columns centred and scaled to standard deviation 1, powers taken of
+    the scaled column; dummies are 0 or 1. labels: (k,), e.g. ``"age"``, ``"age^2"``, ``"education=3"``.
+    sources: (k,), the table's column behind each. dropped: labels left out because they are constant
+    or a linear combination of the columns before them in name order.
+    """
+
+    matrix: np.ndarray
+    labels: tuple[str, ...]
+    sources: tuple[str, ...]
+    dropped: tuple[str, ...] = ()
+
+
+def features(table: Table, names: Iterable[str], rows: np.ndarray, degree: int = 1) -> Features | Refused:
+    """Design columns of ``names`` on ``rows`` (int (n,); no missing values there).
+
+    Continuous and count columns: powers 1 to ``degree``, as far as their number of distinct values
+    allows; a column with two values never gets a square. Binary, categorical, text and ordinal columns
+    (ordinal up to 10 levels): one dummy per level present but the first. Datetime: days.
+
+    Refused (``more_features_than_rows``) when the columns would outnumber the rows.
+    """
+    columns = [table.column(name) for name in sorted(set(names))]
+    coded = {c.name: _present(c, rows) for c in columns if _as_levels(c)}
+    wanted = sum(len(coded[c.name][1]) - 1 if c.name in coded else 1 for c in columns)
+    if wanted > max(len(rows), 1):
+        return _too_many(columns, coded, wanted, len(rows))
+    labels: list[str] = []
+    sources: list[str] = []
+    parts: list[np.ndarray] = []
+    dropped: list[str] = []
+    for column in columns:
+        made = _dummies(column, *coded[column.name]) if column.name in coded else _powers(column, rows, degree)
+        if not made:
+            dropped.append(column.name)
+        for label, values in made:
+            labels.append(label)
+            sources.append(column.name)
+            parts.append(values)
+    matrix = np.column_stack(parts) if parts else np.empty((len(rows), 0))
+    keep = independent(matrix)
+    dropped += [label for label, kept in zip(labels, keep, strict=True) if not kept]
+    return Features(
+        matrix if keep.all() else matrix[:, keep],
+        tuple(label for label, kept in zip(labels, keep, strict=True) if kept),
+        tuple(source for source, kept in zip(sources, keep, strict=True) if kept),
+        tuple(dropped),
+    )
+
+
+def independent(matrix: np.ndarray, intercept: bool = True) -> np.ndarray:
+    """Boolean (k,): columns that are not a linear combination of those before them (and a constant)."""
+    n, k = matrix.shape
+    if k == 0 or n == 0:
+        return np.zeros(k, dtype=bool)
+    full = np.column_stack([np.ones(n), matrix]) if intercept else matrix
+    length = np.sqrt((full**2).sum(axis=0))
+    left = np.abs(np.diagonal(np.linalg.qr(full, mode="r")))
+    keep = np.zeros(full.shape[1], dtype=bool)
+    keep[: len(left)] = left > TOLERANCE * length[: len(left)]
+    return keep[1:] if intercept else keep
+
+
+def level_codes(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """Codes of ``column`` on ``rows``, int (n,), and the label of each code; any kind of column.
+
+    The codes are those of the whole column, so that they mean the same on any subset of its rows.
+    """
+    if column.kind in CODED and column.levels is not None:
+        return column.values[rows].astype(np.int64), [plain(v) for v in column.levels]
+    whole = ~column.missing
+    codes = np.full(len(column.values), -1, dtype=np.int64)
+    values = column.values[whole]
+    levels, codes[whole] = np.unique(values.astype(str) if column.kind == "text" else values, return_inverse=True)
+    return codes[rows], [plain(v) for v in levels.tolist()]
+
+
+def plain(value: object) -> str:
+    """A level as people write it: 1.0 is ``"1"``."""
+    if isinstance(value, float) and value.is_integer():
+        return str(int(value))
+    return f"{value:g}" if isinstance(value, float) else str(value)
+
+
+def _as_levels(column: Column) -> bool:
+    if column.kind == "ordinal":
+        return len(column.levels or ()) <= ORDINAL_DUMMIES
+    return column.kind in ("binary", "categorical", "text")
+
+
+def _present(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[str]]:
+    """``level_codes`` with only the levels that occur on ``rows``, in level order."""
+    codes, labels = level_codes(column, rows)
+    there = np.bincount(codes, minlength=len(labels)) > 0
+    return (np.cumsum(there) - 1)[codes], [label for label, seen in zip(labels, there, strict=True) if seen]
+
+
+def _dummies(column: Column, codes: np.ndarray, labels: list[str]) -> list[tuple[str, np.ndarray]]:
+    return [(f"{column.name}={labels[j]}", (codes == j).astype(float)) for j in range(1, len(labels))]
+
+
+def _powers(column: Column, rows: np.ndarray, degree: int) -> list[tuple[str, np.ndarray]]:
+    if column.kind == "datetime":
+        values = column.values[rows].astype("datetime64[us]").astype(float) / 86_400e6
+    else:
+        values = column.numeric()[rows]
+    values = values - values[0] if len(values) else values
+    size = np.abs(values).max(initial=0.0)
+    if size == 0:
+        return []
+    scaled = values / size
+    scaled = scaled - scaled.mean()
+    spread = np.sqrt((scaled**2).mean())
+    scaled = scaled / spread
+    highest = min(degree, _distinct(values, degree + 1) - 1)
+    out = [(column.name, scaled)]
+    for power in range(2, highest + 1):
+        raised = scaled**power
+        out.append((f"{column.name}^{power}", raised - raised.mean()))
+    return out
+
+
+def _distinct(values: np.ndarray, enough: int) -> int:
+    """The number of distinct values, counted up to ``enough`` (the head usually settles it)."""
+    head = len(np.unique(values[:1000]))
+    return min(head if head >= enough else len(np.unique(values)), enough)
+
+
+def _too_many(columns: list[Column], coded: dict, wanted: int, n: int) -> Refused:
+    largest = sorted(((len(labels) - 1, name) for name, (_, labels) in coded.items()), reverse=True)[:3]
+    detail = "".join(f" Column {name!r} alone gives {k}." for k, name in largest[:1] if k > n / 2)
+    return Refused(
+        "more_features_than_rows",
+        f"The {len(columns):,} controls give {wanted:,} columns, but there are only {n:,} rows.{detail}",
+        {"columns": wanted, "rows": n, "largest": {name: k for k, name in largest}},
+        "Use fewer controls, or merge the rare levels of the categorical ones.",
+    )

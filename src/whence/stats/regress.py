@@ -1,0 +1,125 @@
+"""Least squares with robust and cluster-robust errors.
+
+Functions on arrays. Every standard error here is the length of a vector of influence values, so
+that linear combinations, groups and clusters of rows need nothing new.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+COVARIANCES = ("HC0", "HC1", "HC2", "HC3")
+TOLERANCE = 1e-9
+FULL_LEVERAGE = 1 - 1e-9
+
+
+@dataclass(frozen=True)
+class LinearFit:
+    """A weighted least-squares fit.
+
+    design: (n, k). weights: (n,). coefficients: (k,), 0 for columns not kept. kept: bool (k,), False
+    for a column that is a linear combination of those before it. residuals: (n,), unweighted.
+    leverage: (n,), the diagonal of the hat matrix. bread: (k, k), inverse of X'WX, 0 for columns not
+    kept. r_squared: of the weighted outcome around its mean.
+    """
+
+    design: np.ndarray
+    weights: np.ndarray
+    coefficients: np.ndarray
+    kept: np.ndarray
+    residuals: np.ndarray
+    leverage: np.ndarray
+    bread: np.ndarray
+    r_squared: float
+
+    @property
+    def rank(self) -> int:
+        return int(self.kept.sum())
+
+    @property
+    def df(self) -> int:
+        """Residual degrees of freedom, n - rank."""
+        return len(self.residuals) - self.rank
+
+
+def ols(design: np.ndarray, outcome: np.ndarray, weights: np.ndarray | None = None) -> LinearFit:
+    """Least squares of ``outcome`` (n,) on ``design`` (n, k), by QR with columns taken in order.
+
+    A column is dropped when the columns before it explain all but 1e-9 of its length. weights: (n,),
+    positive, or None for equal ones.
+    """
+    from scipy.linalg import solve_triangular
+
+    n, k = design.shape
+    w = np.ones(n) if weights is None else weights
+    root = np.sqrt(w)
+    scaled = design * root[:, None]
+    length = np.sqrt((scaled**2).sum(axis=0))
+    q, r = np.linalg.qr(scaled)
+    kept = np.zeros(k, dtype=bool)
+    pivots = np.abs(np.diagonal(r))
+    kept[: len(pivots)] = pivots > TOLERANCE * length[: len(pivots)]
+    if not kept.all():
+        q, r = np.linalg.qr(scaled[:, kept])
+    beta = np.zeros(k)
+    beta[kept] = solve_triangular(r, q.T @ (root * outcome))
+    inverse = solve_triangular(r, np.eye(len(r)))
+    bread = np.zeros((k, k))
+    bread[np.ix_(kept, kept)] = inverse @ inverse.T
+    residuals = outcome - design @ beta
+    centred = outcome - np.average(outcome, weights=w)
+    total = float(w @ centred**2)
+    r_squared = 1 - float(w @ residuals**2) / total if total > 0 else 0.0
+    return LinearFit(design, w, beta, kept, residuals, (q**2).sum(axis=1), bread, r_squared)
+
+
+def influence(
+    fit: LinearFit, combination: np.ndarray, covariance: str = "HC3",
+    clusters: np.ndarray | None = None, parameters: int | None = None,
+) -> np.ndarray:
+    """Influence values (n, m) of ``combination @ coefficients``, small-sample factors included.
+
+    combination: (m, k). The covariance of the estimates is ``sums.T @ sums / n**2`` with ``sums`` the
+    values, or their sums by cluster. covariance (no clusters): HC0; HC1, residuals times
+    sqrt(n / (n - k)); HC2, divided by sqrt(1 - h); HC3, divided by 1 - h (MacKinnon and White 1985).
+    With ``clusters`` (int (n,)): CR1, residuals times sqrt(G / (G - 1) * (n - 1) / (n - k)) (Cameron and
+    Miller 2015, eq. 12). parameters: the k of these factors when not the rank (fixed effects nested in
+    clusters do not count, ibid. section III.B).
+
+    A row of full leverage has a zero residual under every covariance.
+    """
+    n = len(fit.residuals)
+    k = fit.rank if parameters is None else parameters
+    if clusters is not None:
+        groups = len(np.unique(clusters))
+        residuals = fit.residuals * np.sqrt(groups / (groups - 1) * (n - 1) / (n - k))
+    else:
+        residuals = adjusted_residuals(fit.residuals, fit.leverage, covariance, k)
+    return n * (fit.design @ (fit.bread @ combination.T)) * (fit.weights * residuals)[:, None]
+
+
+def adjusted_residuals(residuals: np.ndarray, leverage: np.ndarray, covariance: str, k: int) -> np.ndarray:
+    """Residuals with the factor of HC0 to HC3; see ``influence``."""
+    if covariance == "HC0":
+        return residuals
+    if covariance == "HC1":
+        n = len(residuals)
+        return residuals * np.sqrt(n / (n - k))
+    room = np.where(leverage < FULL_LEVERAGE, 1 - leverage, 1.0)
+    safe = np.where(leverage < FULL_LEVERAGE, residuals, 0.0)
+    return safe / np.sqrt(room) if covariance == "HC2" else safe / room
+
+
+def covariance_matrix(values: np.ndarray, clusters: np.ndarray | None = None) -> np.ndarray:
+    """Covariance (m, m) of estimates with influence values ``values`` (n, m), rows or clusters independent."""
+    sums = values if clusters is None else cluster_sums(values, clusters)
+    return sums.T @ sums / len(values) ** 2
+
+
+def cluster_sums(values: np.ndarray, clusters: np.ndarray) -> np.ndarray:
+    """Sums (G, m) of the rows of ``values`` (n, m) by cluster (int (n,), any codes)."""
+    _, compact = np.unique(clusters, return_inverse=True)
+    groups = int(compact.max(initial=-1)) + 1
+    return np.column_stack([np.bincount(compact, weights=column, minlength=groups) for column in values.T])
