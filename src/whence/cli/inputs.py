@@ -1,0 +1,177 @@
+"""From words on the command line to values: files, ``NAME=VALUE`` pairs, lists of columns."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from whence.core.errors import WhenceError
+
+if TYPE_CHECKING:
+    from whence.data.table import Table
+    from whence.graphs.graph import Graph
+    from whence.graphs.knowledge import Knowledge
+    from whence.identification.spec import Spec
+
+
+def read_data(path: str, kinds: Sequence[str] = (), missing: Sequence[str] = ()) -> Table:
+    """The table at ``path``."""
+    from whence.data.load import read
+
+    return read(path, kinds=pairs(kinds, "--kinds", "stage=ordinal"), missing=missing)
+
+
+def pairs(words: Sequence[str], option: str, example: str) -> dict[str, str]:
+    """``("a=b", ...)`` as a dict. Raises ``WhenceError`` (``bad_option``) for a word that is no pair."""
+    out = {}
+    for word in words:
+        # The last "=" parts them: a column's name may hold one, a kind or a value seldom does.
+        name, sign, value = word.rpartition("=")
+        if not sign or not name:
+            raise WhenceError(
+                f"{option} takes NAME=VALUE, not {word!r}.", code="bad_option", value=word,
+                hint=f"For example: {option} {example}. Arguments without a name go before {option}.",
+            )
+        out[name] = value
+    return out
+
+
+def columns(text: str | None) -> list[str]:
+    """``"a, b"`` as a list of names. A JSON list is taken too, for names that hold a comma."""
+    if text is None:
+        return []
+    if text.lstrip().startswith("["):
+        named = parse_json(text, "The list of columns")
+        if isinstance(named, list) and all(isinstance(n, str) for n in named):
+            return named
+        raise WhenceError("A JSON list of columns must hold strings.", code="bad_option", value=text)
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def text_file(path: str, what: str) -> str:
+    """The text of a file. Raises ``WhenceError`` (``no_file`` or ``not_text``), naming ``what`` it should hold."""
+    try:
+        return Path(path).read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise WhenceError(
+            f"{what} {path!r} is not UTF-8 text (byte {error.start}).", code="not_text", value=path,
+            hint="Save it as UTF-8.",
+        ) from None
+    except (OSError, ValueError) as error:
+        raise WhenceError(
+            f"{what} {path!r} cannot be read: {reason(error)}.", code="no_file", value=path,
+            hint="Check the path.",
+        ) from None
+
+
+def reason(error: Exception) -> str:
+    """Why a file operation failed, without errno and path."""
+    return (getattr(error, "strerror", None) or str(error)).lower()
+
+
+def parse_json(text: str, what: str) -> Any:
+    """JSON text as values. Raises ``WhenceError`` (``bad_json``) with the place."""
+    try:
+        return json.loads(text)
+    except json.JSONDecodeError as error:
+        raise WhenceError(
+            f"{what} is not valid JSON: {error.msg} at line {error.lineno}, column {error.colno}.",
+            code="bad_json", value=text[max(0, error.pos - 20) : error.pos + 20],
+        ) from None
+
+
+def read_spec(path: str) -> Spec:
+    """The spec in a JSON file, or in JSON text given in its place."""
+    from whence.identification.spec import Spec
+
+    return Spec.from_json(path if path.lstrip().startswith("{") else text_file(path, "The spec file"))
+
+
+def read_knowledge(path: str | None) -> Knowledge | None:
+    """The background knowledge in a JSON file."""
+    if path is None:
+        return None
+    from whence.graphs.knowledge import Knowledge
+
+    given = parse_json(text_file(path, "The knowledge file"), f"The knowledge file {path!r}")
+    if not isinstance(given, dict):
+        raise WhenceError(
+            f"The knowledge file {path!r} must hold a JSON object.", code="bad_knowledge", value=type(given).__name__,
+            hint='For example {"tiers": [["age"], ["dose"], ["recovery"]], "forbidden": [["dose", "age"]]}.',
+        )
+    return Knowledge.from_dict(given)
+
+
+def read_graph(given: str) -> Graph:
+    """A graph from a file, or from text given in its place."""
+    from whence.graphs.build import graph
+
+    return graph(file_or_text(given, "The graph file", marks="->{;\n"))
+
+
+def graph_or_learn(given: str | None) -> Graph | str | None:
+    """``read_graph``, except for the word ``learn`` and for nothing, which stay."""
+    return given if given in (None, "learn") else read_graph(given)
+
+
+def file_or_text(given: str, what: str, marks: str) -> str:
+    """The text of the file ``given``; ``given`` itself when it is no file and holds a character of ``marks``,
+    which a path hardly does."""
+    try:
+        is_file = Path(given).is_file()
+    except (OSError, ValueError):  # too long for a path
+        is_file = False
+    if not is_file and any(mark in given for mark in marks):
+        return given
+    return text_file(given, what)
+
+
+def write_text(path: str, text: str, what: str) -> None:
+    """Write a file. Raises ``WhenceError`` (``cannot_write``)."""
+    try:
+        Path(path).write_text(text, encoding="utf-8")
+    except (OSError, ValueError) as error:
+        raise cannot_write(path, what, error) from None
+
+
+def check_targets(*paths: str | None) -> None:
+    """Complain about files that cannot be written before the work, not after it."""
+    for path in paths:
+        if path is not None and not Path(path).absolute().parent.is_dir():
+            raise cannot_write(path, "The result", FileNotFoundError("the folder does not exist"))
+
+
+def cannot_write(path: str, what: str, error: Exception) -> WhenceError:
+    return WhenceError(
+        f"{what} cannot be written to {path!r}: {reason(error)}.", code="cannot_write", value=path,
+        hint="Choose a folder that exists and that you may write to.",
+    )
+
+
+def parameters(words: Sequence[str], task: str, method: str) -> dict[str, Any]:
+    """``NAME=VALUE`` pairs with each value in the type that the method's card declares.
+
+    With ``method="auto"`` the type is that of the first card of the task with such a parameter.
+    """
+    from whence.core.registry import find_card, methods
+
+    given = {k: v for word in words for k, v in pairs([word], "--param", "folds=10").items()}
+    cards = methods(task) if method == "auto" else [find_card(task, method)]
+    kinds = {p.name: p.kind for card in reversed(cards) for p in card.parameters}
+    return {name: _typed(value, kinds.get(name, "str")) for name, value in given.items()}
+
+
+def _typed(value: str, kind: str) -> Any:
+    """``value`` as declared where it can be; what cannot is left as text and the card refuses it in words."""
+    if value.lower() in ("none", "null"):
+        return None
+    if kind == "bool":
+        return {"true": True, "yes": True, "false": False, "no": False}.get(value.lower(), value)
+    if kind in ("int", "float"):
+        try:
+            return int(value) if kind == "int" else float(value)
+        except ValueError:
+            return value
+    return value

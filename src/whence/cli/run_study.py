@@ -1,0 +1,57 @@
+"""From a planned study to its end: plan shown, run, report and script written, answer shown."""
+
+from __future__ import annotations
+
+import sys
+from typing import TYPE_CHECKING
+
+from whence.cli import screen
+from whence.cli.inputs import cannot_write, write_text
+from whence.cli.progress import bars
+from whence.cli.status import ANSWERED, REFUSED
+
+if TYPE_CHECKING:
+    from whence.studies.study import Study
+
+
+def finish(planned: Study, report: str | None, script: str | None, *, as_json: bool, confirm: bool) -> int:
+    """Run ``planned`` and give the exit status. On a terminal ``confirm`` asks before a plan is run."""
+    from whence.cli import show_answer
+
+    if not as_json:
+        screen.heading("Plan")
+        screen.say(str(planned.plan))
+        if confirm and planned.plan.spec is not None and not _agreed():
+            screen.say("Not run. Change the plan with --treatment, --outcome, --controls or --graph.")
+            return ANSWERED
+    with bars() as progress:
+        finding = planned.run(progress)
+    written = None
+    if report is not None:
+        try:
+            written = str(finding.report(report))
+        except OSError as error:
+            raise cannot_write(report, "The report", error) from None
+    if script is not None:
+        write_text(script, planned.script() if finding.spec is not None else finding.script, "The script")
+    if as_json:
+        screen.emit(show_answer.as_data(
+            finding, question=finding.question, choices=finding.choices, graph=finding.graph,
+            identified=finding.identified, alternatives=finding.alternatives, report=written,
+        ))
+    else:
+        show_answer.show(finding, written)
+        if written is None:
+            screen.say()
+            screen.say("Add --report answer.html for the whole story with its graph and plots.")
+    return REFUSED if finding.effect is None else ANSWERED
+
+
+def _agreed() -> bool:
+    """Whether the person at the terminal wants the plan run; nobody there means yes."""
+    if not (screen.on_terminal(sys.stdin) and screen.on_terminal(sys.stdout)):
+        return True
+    screen.say()
+    sys.stdout.write("Run this plan? [Y/n] ")
+    sys.stdout.flush()
+    return sys.stdin.readline().strip().lower() in ("", "y", "yes")

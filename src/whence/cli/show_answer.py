@@ -1,0 +1,84 @@
+"""A finding on the screen and as JSON: the answer or the refusal, the checks, what to keep in mind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whence.checks.check import Check
+from whence.cli import screen
+from whence.core.result import to_plain
+from whence.report.finding import Finding
+
+VERDICTS = {"pass": ("pass", "32"), "worry": ("worry", "33"), "informational": ("note", "")}
+
+
+def as_data(finding: Finding, **more: Any) -> dict[str, Any]:
+    """The keys of the answer schema; ``more`` are added."""
+    return {
+        "spec": to_plain(finding.spec),
+        "effect": to_plain(finding.effect),
+        "refused": to_plain(finding.refused),
+        "checks": to_plain(finding.checks),
+        "warnings": to_plain(finding.warnings),
+        "provenance": to_plain(finding.provenance),
+        **more,
+    }
+
+
+def show(finding: Finding, report: str | None = None) -> None:
+    """The answer in one sentence and its numbers, or the refusal; then checks, warnings and the report's place."""
+    if finding.refused is not None or finding.effect is None:
+        _refusal(finding)
+    else:
+        _effect(finding)
+    if finding.checks:
+        screen.heading("Checks")
+        for check in finding.checks:
+            _check(check)
+    if finding.warnings:
+        screen.heading("Keep in mind")
+        for warning in finding.warnings:
+            screen.say(f"- {warning.text}")
+    if report is not None:
+        screen.say()
+        screen.say(f"Report: {report}")
+
+
+def _refusal(finding: Finding) -> None:
+    screen.heading("No answer")
+    if finding.refused is not None:
+        screen.say(finding.refused.reason)
+        if finding.refused.remedy:
+            screen.say(finding.refused.remedy)
+
+
+def _effect(finding: Finding) -> None:
+    from whence.report.prose import answer_sentence
+
+    effect = finding.effect
+    assert effect is not None
+    screen.heading("Answer")
+    screen.say(answer_sentence(finding))
+    rows = [(effect.method, *_numbers(effect), f"{effect.n:,}")]
+    rows += [(other.method, *_numbers(other), f"{other.n:,}") for other in finding.alternatives]
+    head = ("method", "estimate", "std. error", f"{effect.level:.0%} interval", "p", "rows")
+    screen.say()
+    screen.table(head, rows, right=("estimate", "std. error", "p", "rows"))
+    if len(effect.comparisons) > 1:
+        screen.heading("Each contrast")
+        screen.table(
+            ("contrast", "estimate", "std. error", "interval", "p"),
+            [(c.label, *_numbers(c)) for c in effect.comparisons], right=("estimate", "std. error", "p"),
+        )
+
+
+def _numbers(answer: Any) -> tuple[str, str, str, str]:
+    low, high = answer.interval
+    p = "<0.001" if answer.p_value < 0.001 else f"{answer.p_value:.3f}"
+    show = screen.number
+    return show(answer.estimate), show(answer.standard_error), f"{show(low)} to {show(high)}", p
+
+
+def _check(check: Check) -> None:
+    word, style = VERDICTS[check.verdict]
+    screen.say(f"- {word}: {check.title}. {check.saw}", style=style)
