@@ -1,0 +1,211 @@
+"""Placebo treatment: shuffle the treatment, estimate again from scratch, and see what comes out of nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from whence.checks.check import Check, does_not_apply
+from whence.checks.linear import basis, centred, regress_each
+from whence.checks.setting import Setting, setting
+from whence.checks.words import number, p_text, percent
+from whence.core.card import Card, Parameter
+from whence.core.progress import SILENT, Progress
+from whence.core.result import to_plain
+from whence.core.rng import generator
+from whence.data.table import Table
+from whence.estimation.effect import Effect
+from whence.graphs.graph import Graph
+
+BATCH = 4_000_000  # numbers in the arrays of one batch of shuffles
+BINS = 30
+
+CARD = Card(
+    name="placebo",
+    task="check",
+    title="Does a made-up treatment do nothing?",
+    summary="The treatment is shuffled many times; each shuffled one should have no effect.",
+    data_kinds=("binary", "categorical", "continuous"),
+    assumptions=("Rows (or clusters) could have been shuffled without changing anything but the treatment.",),
+    parameters=(
+        Parameter("replicates", "int", 499, "How many times the treatment is shuffled.", low=19, high=100_000),
+        Parameter("false_alarms", "float", 0.1, "Largest share of shuffled treatments whose 95 % interval "
+                  "misses zero (5 % are expected).", low=0.0, high=1.0),
+    ),
+    output="whence.checks.check.Check",
+    cost="replicates x rows x columns; no learner is refitted.",
+    citations=(
+        "Fisher, R. A. (1935). The Design of Experiments.",
+        "Freedman, D. and Lane, D. (1983). A nonstochastic interpretation of reported significance levels. "
+        "Journal of Business & Economic Statistics 1(4).",
+    ),
+    function="whence.checks.placebo:placebo",
+)
+
+
+@dataclass(frozen=True)
+class Placebos:
+    """estimates, errors: of the shuffled treatments (replicates,). actual, actual_error: of the real one by
+    the same regression.
+    """
+
+    estimates: np.ndarray
+    errors: np.ndarray
+    actual: float
+    actual_error: float
+
+
+def shuffles(
+    treatment: np.ndarray, clusters: np.ndarray | None, rng: np.random.Generator
+) -> tuple[Callable[[int], np.ndarray], str]:
+    """A source of shuffled treatments, (m, n) at a call, and what is shuffled.
+
+    ``"rows"`` without clusters; ``"clusters"``, whole ones, when the treatment is constant in each;
+    otherwise ``"within"`` clusters.
+    """
+    n = len(treatment)
+    if clusters is None:
+        return lambda m: rng.permuted(np.broadcast_to(treatment, (m, n)), axis=1), "rows"
+    first = np.unique(clusters, return_index=True)[1]
+    code = np.searchsorted(clusters[first], clusters)
+    of_cluster = treatment[first]
+    if (of_cluster[code] == treatment).all():
+        size = (len(first),)
+        return lambda m: rng.permuted(np.broadcast_to(of_cluster, (m, *size)), axis=1)[:, code], "clusters"
+    home = np.argsort(code, kind="stable")
+
+    def within(m: int) -> np.ndarray:
+        out = np.empty((m, n))
+        # Random keys sort rows inside their cluster only: the cluster's code is the whole part.
+        out[:, home] = treatment[np.argsort(code + rng.random((m, n)), axis=1)]
+        return out
+
+    return within, "within"
+
+
+def placebos(
+    outcome: np.ndarray, treatment: np.ndarray, controls: np.ndarray, replicates: int, rng: np.random.Generator,
+    weights: np.ndarray | None = None, clusters: np.ndarray | None = None, progress: Progress = SILENT,
+) -> tuple[Placebos, str]:
+    """Regress the outcome on each of ``replicates`` shuffled treatments and the controls.
+
+    Everything that depends on the treatment is computed anew for every shuffle. When rows are shuffled
+    within clusters, the share treated in the cluster joins the controls, so that what differs between
+    clusters cannot pass for an effect. Shapes as in ``linear.without_groups``.
+    """
+    draw, kind = shuffles(treatment, clusters, rng)
+    if kind == "within" and clusters is not None:
+        codes = np.unique(clusters, return_inverse=True)[1]
+        shares = np.bincount(codes, weights=treatment) / np.bincount(codes)
+        controls = np.column_stack([controls, shares[codes]])
+    q, _ = basis(centred(controls, weights))
+    y = centred(outcome[:, None], weights)
+    y -= q @ (q.T @ y)
+    freedom = len(outcome) - q.shape[1] - 2
+
+    def fit(columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        d = centred(columns, weights)
+        total = float(np.einsum("ij,ij->j", d, d).max())
+        d -= q @ (q.T @ d)
+        found = regress_each(d, y, total, np.full(d.shape[1], freedom), clusters)
+        return found.estimate, found.standard_error
+
+    actual, error = fit(treatment[:, None])
+    batch = int(max(1, min(replicates, BATCH // max(len(outcome), 1))))
+    progress.begin("shuffling the treatment", replicates)
+    parts = []
+    try:
+        for start in range(0, replicates, batch):
+            size = min(batch, replicates - start)
+            parts.append(fit(draw(size).T))
+            progress.step(size)
+    finally:
+        progress.end()
+    estimates, errors = (np.concatenate(column) for column in zip(*parts, strict=True))
+    return Placebos(estimates, errors, float(actual[0]), float(error[0])), kind
+
+
+def placebo(
+    table: Table, effect: Effect, *, graph: Graph | None = None, seed: int = 0,
+    progress: Progress = SILENT, **params: Any,
+) -> Check:
+    """Shuffle the treatment and estimate again, by linear regression on the effect's controls.
+
+    Worry: the shuffled estimates do not centre at zero (by more than four Monte Carlo errors); more than
+    ``false_alarms`` of their intervals miss zero, so intervals of this kind are too narrow on these data;
+    or the effect's interval excludes zero although shuffled treatments do as well more than one time in
+    ten. Raises ``WhenceError`` for unknown parameters and for tables that are not the effect's.
+    """
+    p = CARD.checked(params)
+    s = setting(table, effect)
+    if s.clusters is not None and len(np.unique(s.clusters)) < 3:
+        return does_not_apply(CARD, "With fewer than three clusters there is too little to shuffle.")
+    rng = generator(seed, "placebo")
+    found, kind = placebos(s.outcome, s.treatment, s.controls, p["replicates"], rng, s.weights, s.clusters, progress)
+    numbers = _numbers(found, effect, p)
+    problems = _problems(numbers)
+    return Check(
+        CARD.name, CARD.title, "worry" if problems else "pass",
+        worry=("Shuffled treatments whose estimates do not centre at zero, more than "
+               f"{percent(p['false_alarms'])} of them called an effect, or shuffled treatments that do as well as "
+               "the real one although our interval excludes zero."),
+        saw=_saw(s, numbers, kind, problems),
+        cannot_show=("It tests the machinery: that nothing comes out when nothing goes in. It says nothing about "
+                     "confounding, because shuffling breaks the tie with the confounders too."),
+        numbers=to_plain(numbers), figure=_figure(found),
+    )
+
+
+def _numbers(found: Placebos, effect: Effect, p: dict[str, Any]) -> dict[str, Any]:
+    from scipy.special import ndtri, stdtrit
+
+    estimates, size = found.estimates, len(found.estimates)
+    tail = 0.5 + effect.level / 2
+    quantile = float(ndtri(tail) if effect.df is None else stdtrit(effect.df, tail))
+    missed = np.abs(estimates) > quantile * found.errors
+    as_large = np.abs(estimates) >= abs(found.actual)
+    return {
+        "replicates": size, "centre": float(estimates.mean()), "spread": float(estimates.std(ddof=1)),
+        "centre_error": float(estimates.std(ddof=1) / np.sqrt(size)), "actual": found.actual,
+        "share_as_large": float((1 + as_large.sum()) / (1 + size)), "as_large": int(as_large.sum()),
+        "false_alarms": float(missed.mean()), "allowed_false_alarms": p["false_alarms"],
+        "expected_false_alarms": 1 - effect.level, "effect": effect.estimate, "level": effect.level,
+        "excludes_zero": not effect.interval[0] <= 0 <= effect.interval[1],
+    }
+
+
+def _problems(numbers: dict[str, Any]) -> list[str]:
+    tests = {
+        "the shuffled estimates do not centre at zero": abs(numbers["centre"]) > 4 * numbers["centre_error"],
+        "intervals of this kind are too narrow on these data":
+            numbers["false_alarms"] > numbers["allowed_false_alarms"],
+        "our interval claims more than shuffling supports":
+            numbers["excludes_zero"] and numbers["share_as_large"] > 0.1,
+    }
+    return [words for words, failed in tests.items() if failed]
+
+
+def _saw(s: Setting, numbers: dict[str, Any], kind: str, problems: list[str]) -> str:
+    what = {"rows": "across rows", "clusters": f"across whole clusters of {s.cluster!r}",
+            "within": f"within clusters of {s.cluster!r}"}[kind]
+    text = (
+        f"Shuffled {what} {numbers['replicates']:,} times, the treatment has an average effect of "
+        f"{number(numbers['centre'])} (spread {number(numbers['spread'])}) in a linear regression on the same controls, and "
+        f"{percent(numbers['false_alarms'])} of the intervals miss zero, where "
+        f"{percent(numbers['expected_false_alarms'])} should. The real treatment gives {number(numbers['actual'])}; "
+        f"{numbers['as_large']:,} of the shuffled ones are as far from zero ({p_text(numbers['share_as_large'])})."
+    )
+    if problems:
+        return text + " So " + ", and ".join(problems) + "."
+    if not numbers["excludes_zero"]:
+        return text + " That agrees with our interval, which includes zero."
+    return text
+
+
+def _figure(found: Placebos) -> dict[str, Any]:
+    reach = max(float(np.abs(found.estimates).max()), abs(found.actual)) or 1.0
+    counts, edges = np.histogram(found.estimates, np.linspace(-reach, reach, BINS + 1))
+    return {"kind": "placebo", "edges": edges.tolist(), "counts": counts.tolist(), "actual": found.actual}
