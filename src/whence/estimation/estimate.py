@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,7 @@ DESIGN = {
     "rct": "Who was treated was decided by chance.",
     "adjustment": "Nothing outside the controls affects both the treatment and the outcome.",
 }
+PACKAGES = {"aipw": ("numpy", "scipy", "scikit-learn")}
 COMMON = "One row's treatment does not affect another row's outcome."
 
 
@@ -64,13 +66,19 @@ def estimate(
     parameters = checked(card, params)
     if asked.quantity != "ATE" and not data.treatment.discrete:
         return Refused(
-            "quantity_not_available", f"{asked.quantity} needs treated and control groups; {asked.treatment!r} is a dose.",
+            "quantity_not_available",
+            f"{asked.quantity} needs treated and control groups; {asked.treatment!r} is a dose.",
             {"quantity": asked.quantity}, "Ask for the ATE, or make groups of the treatment.", card.name,
         )
     answer = load_function(card)(data, seed=seed, progress=progress, **parameters)
     if isinstance(answer, Refused):
         return Refused(answer.code, answer.reason, answer.evidence, answer.remedy, card.name)
     return _effect(data, asked, card, parameters, seed, answer)
+
+
+@functools.cache
+def _versions(*packages: str) -> Mapping[str, str]:
+    return versions(*packages)
 
 
 def as_spec(given: Any) -> Spec | Refused:
@@ -144,7 +152,7 @@ def _effect(
         assumptions=tuple(dict.fromkeys((DESIGN[asked.strategy], COMMON, *_own(card, asked), *asked.assumptions))),
         provenance=Provenance(
             data=data.table.hash, rows=data.table.n_rows, spec=asked.hash, method=card.name,
-            parameters=plain_parameters(parameters), seed=seed, versions=versions("numpy", "scipy", "scikit-learn"),
+            parameters=plain_parameters(parameters), seed=seed, versions=_versions(*PACKAGES.get(card.name, ("numpy", "scipy"))),
             citations=card.citations,
         ),
         rows=kept.rows, influence=answer.influence[:, 0], clusters=kept.clusters, propensity=answer.propensity,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
 from whence.core.card import Card, Parameter
-from whence.core.errors import WhenceError, unknown_name
+from whence.core.errors import WhenceError
 
 LEVEL = Parameter("level", "float", 0.95, "Confidence level of the interval.", 0.0, 1.0, open_ends=True)
-DEGREE = Parameter(
-    "degree", "int", 2, "Highest power of each numeric control (2 adds squares).", 1, 5,
-)
+DEGREE = Parameter("degree", "int", 2, "Highest power of each numeric control (2 adds squares).", 1, 5)
 
 
 def checked(card: Card, given: Mapping[str, Any]) -> dict[str, Any]:

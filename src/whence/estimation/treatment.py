@@ -94,9 +94,10 @@ def find_level(name: str, value: Any, levels: list[Any]) -> int:
         for j, level in enumerate(levels):
             if same(level):
                 return j
+    names = [plain(level) for level in levels]
     raise WhenceError(
         f"{value!r} does not occur in column {name!r} among the rows used.", code="unknown_level", value=value,
-        allowed=[plain(level) for level in levels], hint="It has " + ", ".join(repr(plain(v)) for v in levels[:12]) + ".",
+        allowed=names, hint="It has " + ", ".join(repr(v) for v in names[:12]) + ".",
     )
 
 

@@ -13,9 +13,9 @@ import numpy as np
 
 from whence.core.result import Refused
 from whence.data.table import CODED, Column, Table
+from whence.stats.regress import kept_columns
 
 ORDINAL_DUMMIES = 10  # an ordinal column with more levels than this enters as a number
-TOLERANCE = 1e-9  # part of a column's length that earlier columns may leave unexplained
 
 
 @dataclass(frozen=True)
@@ -77,11 +77,7 @@ def independent(matrix: np.ndarray, intercept: bool = True) -> np.ndarray:
     if k == 0 or n == 0:
         return np.zeros(k, dtype=bool)
     full = np.column_stack([np.ones(n), matrix]) if intercept else matrix
-    length = np.sqrt((full**2).sum(axis=0))
-    left = np.abs(np.diagonal(np.linalg.qr(full, mode="r")))
-    keep = np.zeros(full.shape[1], dtype=bool)
-    keep[: len(left)] = left > TOLERANCE * length[: len(left)]
-    return keep[1:] if intercept else keep
+    return kept_columns(full)[int(intercept) :]
 
 
 def level_codes(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[str]]:

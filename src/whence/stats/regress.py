@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 
 COVARIANCES = ("HC0", "HC1", "HC2", "HC3")
-TOLERANCE = 1e-9
+TOLERANCE = 1e-9  # part of a column's length that the columns before it may leave unexplained
+WELL = 1e-4  # above this part everywhere, the Cholesky route is as accurate as Householder's
 FULL_LEVERAGE = 1 - 1e-9
 
 
@@ -55,14 +56,9 @@ def ols(design: np.ndarray, outcome: np.ndarray, weights: np.ndarray | None = No
     n, k = design.shape
     w = np.ones(n) if weights is None else weights
     root = np.sqrt(w)
-    scaled = design * root[:, None]
-    length = np.sqrt((scaled**2).sum(axis=0))
-    q, r = np.linalg.qr(scaled)
-    kept = np.zeros(k, dtype=bool)
-    pivots = np.abs(np.diagonal(r))
-    kept[: len(pivots)] = pivots > TOLERANCE * length[: len(pivots)]
-    if not kept.all():
-        q, r = np.linalg.qr(scaled[:, kept])
+    scaled = design if weights is None else design * root[:, None]
+    kept = kept_columns(scaled)
+    q, r = _orthogonal(scaled if kept.all() else scaled[:, kept])
     beta = np.zeros(k)
     beta[kept] = solve_triangular(r, q.T @ (root * outcome))
     inverse = solve_triangular(r, np.eye(len(r)))
@@ -73,6 +69,47 @@ def ols(design: np.ndarray, outcome: np.ndarray, weights: np.ndarray | None = No
     total = float(w @ centred**2)
     r_squared = 1 - float(w @ residuals**2) / total if total > 0 else 0.0
     return LinearFit(design, w, beta, kept, residuals, (q**2).sum(axis=1), bread, r_squared)
+
+
+def kept_columns(matrix: np.ndarray) -> np.ndarray:
+    """Boolean (k,): columns of ``matrix`` (n, k) that are not a linear combination of those before them."""
+    n, k = matrix.shape
+    length = np.sqrt(np.einsum("ij,ij->j", matrix, matrix))
+    if n >= k and (length > 0).all():
+        factor = _cholesky(matrix, length)
+        if factor is not None and np.diagonal(factor).min(initial=1.0) > WELL:
+            return np.ones(k, dtype=bool)
+    left = np.abs(np.diagonal(np.linalg.qr(matrix, mode="r")))
+    kept = np.zeros(k, dtype=bool)
+    kept[: len(left)] = left > TOLERANCE * length[: len(left)]
+    return kept
+
+
+def _cholesky(matrix: np.ndarray, length: np.ndarray) -> np.ndarray | None:
+    """Lower Cholesky factor of the Gram matrix of the columns scaled to length 1, if there is one."""
+    try:
+        return np.linalg.cholesky(matrix.T @ matrix / np.outer(length, length))
+    except np.linalg.LinAlgError:
+        return None
+
+
+def _orthogonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Q and R of a matrix of full column rank: Cholesky twice when well conditioned, else Householder.
+
+    The second pass restores the orthogonality the first one loses (Yamamoto et al. 2015, CholeskyQR2).
+    """
+    from scipy.linalg import solve_triangular
+
+    q, r = matrix, np.eye(matrix.shape[1])
+    for _ in range(2):
+        length = np.sqrt(np.einsum("ij,ij->j", q, q))
+        factor = _cholesky(q, length)
+        if factor is None or np.diagonal(factor).min(initial=1.0) < WELL:
+            return np.linalg.qr(matrix)
+        step = factor.T * length
+        q = q @ solve_triangular(step, np.eye(len(step)))
+        r = step @ r
+    return q, r
 
 
 def influence(
