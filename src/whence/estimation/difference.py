@@ -62,7 +62,7 @@ def difference(data: Prepared, *, level: float = 0.95, seed: int = 0, progress: 
         influence *= np.sqrt(groups / (groups - 1) * (n - 1) / (n - k))
     by_arm = {a: {"n": int(s), "mean": float(m)} for a, s, m in zip(t.arms, sizes, means, strict=True)}
     return Answer(
-        estimates=means[1:] - means[0], influence=influence[:, 1:] - influence[:, [0]],
+        data, estimates=means[1:] - means[0], influence=influence[:, 1:] - influence[:, [0]],
         df=_welch(variances, sizes), diagnostics={"arms": by_arm},
     )
 

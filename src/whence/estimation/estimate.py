@@ -15,7 +15,7 @@ from whence.core.registry import find_card, load_function
 from whence.core.result import Provenance, Refused, versions
 from whence.data.table import Table
 from whence.estimation.effect import Comparison, Effect
-from whence.estimation.inference import Answer, joint_test, summaries
+from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, summaries
 from whence.estimation.parameters import checked, plain_parameters
 from whence.estimation.prepare import Prepared, prepare
 from whence.identification.spec import Spec
@@ -73,7 +73,7 @@ def estimate(
     answer = load_function(card)(data, seed=seed, progress=progress, **parameters)
     if isinstance(answer, Refused):
         return Refused(answer.code, answer.reason, answer.evidence, answer.remedy, card.name)
-    return _effect(data, asked, card, parameters, seed, answer)
+    return _effect(asked, card, parameters, seed, answer)
 
 
 @functools.cache
@@ -122,40 +122,33 @@ def _out_of_reach(spec: Spec) -> Refused | None:
     return None
 
 
-def _effect(
-    data: Prepared, asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, answer: Answer
-) -> Effect:
+def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, answer: Answer) -> Effect:
     if not (np.isfinite(answer.estimates).all() and np.isfinite(answer.influence).all()):
         raise AssertionError(f"{card.name} gave a number that is not finite")
-    kept = data if answer.kept is None else data.take(answer.kept)
-    level = parameters["level"]
-    found = summaries(answer, kept.clusters, level)
+    data, level = answer.data, parameters["level"]
+    found = summaries(answer, level)
     diagnostics = dict(answer.diagnostics)
     comparisons = ()
     if len(found) > 1:
-        diagnostics["joint_test"] = joint_test(answer, kept.clusters)
+        diagnostics["joint_test"] = joint_test(answer)
         comparisons = tuple(
             Comparison(label, s.estimate, s.standard_error, s.interval, s.p_value)
             for label, s in zip(data.treatment.labels, found, strict=True)
         )
-    if kept.clusters is not None:
-        diagnostics["clusters"] = kept.n_clusters
-    first, df = found[0], None
-    if kept.clusters is not None:
-        df = float((kept.n_clusters or 0) - 1)
-    elif answer.df is not None:
-        df = float(answer.df[0])
+    if data.clusters is not None:
+        diagnostics["clusters"] = data.n_clusters
+    first = found[0]
     return Effect(
         estimate=first.estimate, standard_error=first.standard_error, interval=first.interval, p_value=first.p_value,
-        n=kept.n, quantity=asked.quantity, method=card.name, spec=data.spec, contrast=data.treatment.contrast,
-        level=level, df=df, comparisons=comparisons, diagnostics=diagnostics, warnings=kept.remarks + answer.remarks,
+        n=data.n, quantity=asked.quantity, method=card.name, spec=data.spec, contrast=data.treatment.contrast,
+        level=level, df=degrees_of_freedom(answer), comparisons=comparisons, diagnostics=diagnostics, warnings=data.remarks + answer.remarks,
         assumptions=tuple(dict.fromkeys((DESIGN[asked.strategy], COMMON, *_own(card, asked), *asked.assumptions))),
         provenance=Provenance(
             data=data.table.hash, rows=data.table.n_rows, spec=asked.hash, method=card.name,
             parameters=plain_parameters(parameters), seed=seed, versions=_versions(*PACKAGES.get(card.name, ("numpy", "scipy"))),
             citations=card.citations,
         ),
-        rows=kept.rows, influence=answer.influence[:, 0], clusters=kept.clusters, propensity=answer.propensity,
+        rows=data.rows, influence=answer.influence[:, 0], clusters=data.clusters, propensity=answer.propensity,
     )
 
 

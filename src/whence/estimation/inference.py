@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from whence.core.result import Remark
+from whence.estimation.prepare import Prepared
 from whence.stats.regress import cluster_sums, covariance_matrix
 
 
@@ -16,19 +17,17 @@ from whence.stats.regress import cluster_sums, covariance_matrix
 class Answer:
     """What an estimator hands back, one column per comparison.
 
-    estimates: (m,). influence: (n, m), small-sample factors included, so that the covariance of the
+    data: the rows it used (some may have been set aside since ``prepare``). estimates: (m,). influence: (n, m), small-sample factors included, so that the covariance of the
     estimates is sums.T @ sums / n**2 over rows or clusters. df: degrees of freedom of the t reference,
-    (m,), or None for the normal. kept: boolean over the prepared rows when some were set aside, else
-    None. propensity: (n,), probability of the value asked for.
+    (m,), or None for the normal. propensity: (n,), probability of the treatment value asked for.
     """
 
+    data: Prepared
     estimates: np.ndarray
     influence: np.ndarray
     df: np.ndarray | None = None
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[Remark, ...] = ()
-    assumptions: tuple[str, ...] = ()
-    kept: np.ndarray | None = None
     propensity: np.ndarray | None = None
 
 
@@ -55,17 +54,21 @@ def summary(estimate: float, standard_error: float, level: float = 0.95, df: flo
     return Summary(estimate, standard_error, (estimate - half, estimate + half), p_value)
 
 
-def summaries(answer: Answer, clusters: np.ndarray | None, level: float) -> list[Summary]:
+def summaries(answer: Answer, level: float) -> list[Summary]:
     """One ``Summary`` per comparison. With clusters the reference is t with G - 1 degrees of freedom."""
+    clusters = answer.data.clusters
     errors = np.sqrt(np.diagonal(covariance_matrix(answer.influence, clusters)))
-    if clusters is not None:
-        df: Any = np.full(len(errors), len(np.unique(clusters)) - 1.0)
-    else:
-        df = answer.df if answer.df is not None else [None] * len(errors)
     return [
-        summary(float(e), float(s), level, None if d is None else float(d))
-        for e, s, d in zip(answer.estimates, errors, df, strict=True)
+        summary(float(e), float(s), level, degrees_of_freedom(answer, j))
+        for j, (e, s) in enumerate(zip(answer.estimates, errors, strict=True))
     ]
+
+
+def degrees_of_freedom(answer: Answer, comparison: int = 0) -> float | None:
+    """G - 1 with clusters, else the estimator's own, None for the normal."""
+    if answer.data.n_clusters is not None:
+        return answer.data.n_clusters - 1.0
+    return None if answer.df is None else float(answer.df[comparison])
 
 
 def cluster_factor(clusters: np.ndarray | None) -> float:
@@ -76,10 +79,11 @@ def cluster_factor(clusters: np.ndarray | None) -> float:
     return float(np.sqrt(groups / (groups - 1)))
 
 
-def joint_test(answer: Answer, clusters: np.ndarray | None = None) -> dict[str, float]:
-    """Wald test that all comparisons are zero: F with m and G - 1 (clusters) or chi-squared / m otherwise."""
+def joint_test(answer: Answer) -> dict[str, float]:
+    """Wald test that all comparisons are zero: F with m and G - 1 under clusters, else chi-squared with m."""
     from scipy.special import chdtrc, fdtrc
 
+    clusters = answer.data.clusters
     covariance = covariance_matrix(answer.influence, clusters)
     statistic = float(answer.estimates @ np.linalg.pinv(covariance, hermitian=True) @ answer.estimates)
     m = int(np.linalg.matrix_rank(covariance, hermitian=True))

@@ -96,7 +96,7 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
         weights = weights / weights.mean()
     clusters = None if spec.cluster is None else level_codes(table.column(spec.cluster), rows)[0]
     data = Prepared(table, spec, rows, values, treatment, weights, clusters, (*remarks, *said, *scored))
-    for precondition in (_finite, _varied, _arms, _clusters, _copies):
+    for precondition in (_finite, _varied, require_arms, _clusters, _copies):
         answer = precondition(data)
         if isinstance(answer, Refused):
             return answer
@@ -248,20 +248,20 @@ def _varied(data: Prepared) -> Prepared | Refused:
     return data
 
 
-def _arms(data: Prepared) -> Prepared | Refused:
-    """Both arms compared need rows; other arms that lack them are set aside."""
+def require_arms(data: Prepared, smallest: int = SMALLEST_ARM) -> Prepared | Refused:
+    """Both arms compared need ``smallest`` rows; other arms that lack them are set aside, with a remark."""
     t = data.treatment
     if not t.discrete:
         return data
     sizes = np.bincount(t.codes, minlength=len(t.arms))
     for arm in (0, 1):
-        if sizes[arm] < SMALLEST_ARM:
+        if sizes[arm] < smallest:
             return Refused(
                 "small_arm", f"Only {sizes[arm]} of {data.n:,} rows have {t.name} = {t.arms[arm]}.",
-                {"sizes": dict(zip(t.arms, sizes.tolist(), strict=True)), "needed": SMALLEST_ARM},
+                {"sizes": dict(zip(t.arms, sizes.tolist(), strict=True)), "needed": smallest},
                 "More rows of that kind are needed to know how much they vary.",
             )
-    small = np.flatnonzero(sizes < SMALLEST_ARM)
+    small = np.flatnonzero(sizes < smallest)
     if len(small):
         names = [t.arms[j] for j in small]
         said = Remark("arms_dropped", f"Rows with {t.name} = {', '.join(names)} are left out: too few of them.",

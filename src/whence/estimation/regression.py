@@ -124,7 +124,8 @@ def _standardise(
         estimates.append(estimate)
         columns.append(psi + target * (effects - estimate))
     return Answer(
-        estimates=np.array(estimates), influence=np.column_stack(columns), df=np.full(len(estimates), float(fit.df)),
+        data, estimates=np.array(estimates), influence=np.column_stack(columns),
+        df=np.full(len(estimates), float(fit.df)),
         remarks=remarks,
         diagnostics={
             "r_squared": fit.r_squared, "columns": fit.rank, "residual_df": fit.df, "degree": degree,

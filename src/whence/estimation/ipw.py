@@ -1,0 +1,170 @@
+"""Inverse probability weighting with a (multinomial) logit propensity."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whence.core.card import Card, Parameter
+from whence.core.progress import SILENT, Progress
+from whence.core.result import Refused, Remark
+from whence.estimation.inference import Answer, cluster_factor
+from whence.estimation.overlap import balancing_weights, log_slope, require_overlap, target_log_slope
+from whence.estimation.parameters import DEGREE, LEVEL
+from whence.estimation.prepare import Prepared, require_arms
+from whence.estimation.regression import SHOWN, dropped_controls
+from whence.stats.features import Features
+from whence.stats.logit import LogitFit, multinomial
+
+CARD = Card(
+    name="ipw",
+    task="estimation",
+    title="Inverse probability weighting",
+    summary="Weighted means by arm (Hajek), each row weighted by one over its chance of the arm it is in.",
+    data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
+    assumptions=(
+        "Among people alike in the controls, who was treated has nothing else to do with the outcome.",
+        "People of every kind in the controls could have been in either arm.",
+        "The chance of treatment follows a logistic model in the design columns (controls with their powers).",
+    ),
+    parameters=(
+        DEGREE,
+        Parameter("trim", "float", 0.0, "Rows whose chance of some arm is below this are set aside and the chances "
+                  "fitted again; the effect is then about the rest.", 0.0, 0.25),
+        LEVEL,
+    ),
+    output="Effect",
+    cost="A few Newton steps of n k^2 for n rows and k columns.",
+    citations=(
+        "Hirano, Imbens and Ridder (2003), Efficient estimation of average treatment effects, Econometrica 71",
+        "Lunceford and Davidian (2004), Stratification and weighting via the propensity score, Statistics in Medicine 23",
+        "Crump, Hotz, Imbens and Mitnik (2009), Dealing with limited overlap, Biometrika 96",
+    ),
+    function="whence.estimation.ipw:ipw",
+)
+
+
+def ipw(
+    data: Prepared, *, degree: int = 2, trim: float = 0.0, level: float = 0.95, seed: int = 0,
+    progress: Progress = SILENT,
+) -> Answer | Refused:
+    """Hajek weighted means by arm and their differences from the control arm.
+
+    The weights of arm b are h(x) / P(b | x), with h = 1 (ATE), P(treated | x) (ATT) or P(control | x)
+    (ATC). The variance is that of the stacked estimating equations of means and propensity model, so it
+    accounts for the propensity being estimated (Lunceford and Davidian 2004, eq. 21 and following):
+
+        psi_i = w_i (y_i - mu) / mean(w) + C' psi_i(gamma),  C = d mean(w (y - mu) / mean(w)) / d gamma.
+
+    Refused: ``continuous_treatment``, ``more_features_than_rows``, ``separation``, ``no_convergence``,
+    ``no_overlap``, ``small_arm`` (after trimming).
+    """
+    if not data.treatment.discrete:
+        return continuous_refusal(data, "ipw")
+    fitted = _propensity(data, degree)
+    if trim > 0 and not isinstance(fitted, Refused):
+        keep = fitted[0].probabilities.min(axis=1) >= trim
+        if not keep.all():
+            trimmed = require_arms(data.take(keep, _trimmed(data, keep, trim)))
+            if isinstance(trimmed, Refused):
+                return trimmed
+            data, fitted = trimmed, _propensity(trimmed, degree)
+    if isinstance(fitted, Refused):
+        return fitted
+    fit, controls = fitted
+    overlap = require_overlap(data, fit.probabilities, "ipw")
+    if isinstance(overlap, Refused):
+        return overlap
+    diagnostics, remarks = overlap
+    if controls.dropped:
+        remarks = (*remarks, dropped_controls(controls))
+    pairs = [_contrast(data, fit, arm) for arm in range(1, len(data.treatment.arms))]
+    return Answer(
+        data, estimates=np.array([estimate for estimate, _ in pairs]),
+        influence=np.column_stack([psi for _, psi in pairs]) * cluster_factor(data.clusters),
+        remarks=remarks, propensity=fit.probabilities[:, 1],
+        diagnostics=diagnostics | {
+            "degree": degree, "columns": fit.design.shape[1], "iterations": fit.iterations,
+            "log_likelihood": fit.log_likelihood, "controls": list(controls.labels[:SHOWN]),
+            "controls_dropped": list(controls.dropped[:SHOWN]),
+        },
+    )
+
+
+def continuous_refusal(data: Prepared, method: str) -> Refused:
+    """Weighting and AIPW compare groups; a dose has none."""
+    t = data.treatment
+    values = len(np.unique(t.values))
+    return Refused(
+        "continuous_treatment", f"{t.name!r} is a dose with {values:,} values, not groups.",
+        {"column": t.name, "values": values},
+        "Use method='regression', or read the table with this column as categorical.", method,
+    )
+
+
+def _propensity(data: Prepared, degree: int) -> tuple[LogitFit, Features] | Refused:
+    controls = data.features(degree)
+    if isinstance(controls, Refused):
+        return controls
+    t = data.treatment
+    k = controls.matrix.shape[1] + 1
+    smallest = int(np.bincount(t.codes, minlength=len(t.arms)).min())
+    if k * (len(t.arms) - 1) >= data.n or k > 2 * smallest:
+        return Refused(
+            "more_features_than_rows", f"The propensity model has {k} columns, too many for {data.n:,} rows with "
+            f"{smallest:,} in the smallest arm.", {"columns": k, "rows": data.n, "smallest_arm": smallest},
+            "Use fewer controls, or degree=1.",
+        )
+    fit = multinomial(np.column_stack([np.ones(data.n), controls.matrix]), t.codes, len(t.arms), data.weights)
+    if fit.problem is not None:
+        return _failed(data, controls, fit)
+    return fit, controls
+
+
+def _failed(data: Prepared, controls: Features, fit: LogitFit) -> Refused:
+    """Separation, with the columns that cause it by themselves."""
+    t = data.treatment
+    sure = float((fit.probabilities.max(axis=1) > 1 - 1e-4).mean())
+    culprits = [label for j, label in enumerate(controls.labels) if _separates(controls.matrix[:, j], t.codes)]
+    evidence = {"rows_predicted_perfectly": sure, "columns": culprits[:10], "iterations": fit.iterations}
+    if fit.problem == "no_convergence":
+        return Refused("no_convergence", "The propensity model did not converge.", evidence,
+                       "Use degree=1 or fewer controls.")
+    named = f" ({', '.join(culprits[:3])})" if culprits else ""
+    return Refused(
+        "separation", f"The controls{named} predict perfectly who is in which arm for part of the rows, so those "
+        "have no counterpart.", evidence,
+        "Leave out the controls that decide the treatment, merge rare levels, restrict the population to where "
+        "both arms occur, or use degree=1.",
+    )
+
+
+def _separates(column: np.ndarray, codes: np.ndarray) -> bool:
+    """Whether some arm lies wholly at or beyond one end of another on this column."""
+    ends = [(column[codes == a].min(), column[codes == a].max()) for a in np.unique(codes)]
+    return any(low >= high for i, (low, _) in enumerate(ends) for j, (_, high) in enumerate(ends) if i != j)
+
+
+def _contrast(data: Prepared, fit: LogitFit, arm: int) -> tuple[float, np.ndarray]:
+    """Estimate and influence values (n,) of ``arm`` against arm 0."""
+    treated, psi_treated = _arm_mean(data, fit, arm, arm)
+    control, psi_control = _arm_mean(data, fit, arm, 0)
+    return treated - control, psi_treated - psi_control
+
+
+def _arm_mean(data: Prepared, fit: LogitFit, treated: int, arm: int) -> tuple[float, np.ndarray]:
+    p, m = fit.probabilities, len(data.treatment.arms)
+    weights = data.w * balancing_weights(data, p, treated, arm)
+    weights = weights / weights.mean()
+    mean = float(weights @ data.outcome) / data.n
+    own = weights * (data.outcome - mean)
+    slope = target_log_slope(data.spec.quantity, treated, m, p) - log_slope(arm, m, p)
+    change = (slope * own[:, None]).T @ fit.design / data.n  # (m - 1, k): C in the docstring of ipw
+    return mean, own + fit.influence @ change.ravel()
+
+
+def _trimmed(data: Prepared, keep: np.ndarray, trim: float) -> Remark:
+    lost = int((~keep).sum())
+    return Remark(
+        "trimmed", f"{lost:,} of {data.n:,} rows with a chance below {trim:g} of some arm are set aside; the effect "
+        "is about the rest.", (data.treatment.name,), {"dropped": lost, "used": int(keep.sum()), "trim": trim},
+    )
