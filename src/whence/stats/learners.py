@@ -1,0 +1,242 @@
+"""Learners of a mean or of class probabilities, by name or as scikit-learn objects.
+
+A learner is a pair of functions from training arrays and new rows to predictions. scikit-learn is
+imported when a learner that needs it runs. Every fit uses one OpenMP thread, so that its answer does
+not depend on how many there are.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from whence.core.errors import WhenceError, unknown_name
+from whence.stats.logit import multinomial
+from whence.stats.regress import ols
+
+# (features, target, weights, new features, seed) -> predictions (m,), or probabilities (m, classes)
+Numbers = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
+Classes = Callable[[np.ndarray, np.ndarray, int, np.ndarray, np.ndarray, int], np.ndarray]
+
+SMALL_PENALTY = 0.01  # keeps logit nuisances finite under separation; nothing to a fit that is finite anyway
+MANY_ROWS = 5_000
+
+
+@dataclass(frozen=True)
+class Learner:
+    """name: for people and for caches. degree: of the features it wants (2 adds squares).
+
+    numbers: fits a mean and predicts it. classes: fits probabilities of classes 0 .. k - 1; None when the
+    learner cannot.
+    """
+
+    name: str
+    degree: int
+    numbers: Numbers | None
+    classes: Classes | None
+
+
+def _with_intercept(x: np.ndarray) -> np.ndarray:
+    return np.column_stack([np.ones(len(x)), x])
+
+
+def linear_numbers(x: np.ndarray, y: np.ndarray, w: np.ndarray, new: np.ndarray, seed: int) -> np.ndarray:
+    """Least squares."""
+    return _with_intercept(new) @ ols(_with_intercept(x), y, w).coefficients
+
+
+def linear_classes(
+    x: np.ndarray, codes: np.ndarray, k: int, w: np.ndarray, new: np.ndarray, seed: int
+) -> np.ndarray:
+    """(Multinomial) logit with a penalty of 0.01 on the squared coefficients."""
+    present, compact = np.unique(codes, return_inverse=True)
+    out = np.zeros((len(new), k))
+    if len(present) == 1:
+        out[:, present[0]] = 1.0
+        return out
+    fit = multinomial(_with_intercept(x), compact, len(present), w, SMALL_PENALTY)
+    eta = np.column_stack([np.zeros(len(new)), _with_intercept(new) @ fit.coefficients])
+    p = np.exp(eta - eta.max(axis=1, keepdims=True))
+    out[:, present] = p / p.sum(axis=1, keepdims=True)
+    return out
+
+
+def _boosting(rows: int, seed: int) -> dict[str, Any]:
+    few = rows < MANY_ROWS
+    return {
+        "learning_rate": 0.1, "max_iter": 60 if few else 150, "max_leaf_nodes": 6 if few else 15,
+        "min_samples_leaf": 20, "l2_regularization": 1.0, "early_stopping": False, "random_state": seed,
+    }
+
+
+def _sklearn(make: Callable[[int, int], Any]) -> Callable[..., np.ndarray]:
+    """A learner's function from ``make(rows, seed)``, an unfitted scikit-learn estimator."""
+
+    def predict(x: np.ndarray, target: np.ndarray, *rest: Any) -> np.ndarray:
+        *classes, w, new, seed = rest
+        return fit_predict(make(len(x), seed), x, target, w, new, classes[0] if classes else None)
+
+    return predict
+
+
+def _boosted_numbers(rows: int, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    return HistGradientBoostingRegressor(**_boosting(rows, seed))
+
+
+def _boosted_classes(rows: int, seed: int) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier
+
+    return HistGradientBoostingClassifier(**_boosting(rows, seed))
+
+
+def _lasso_numbers(rows: int, seed: int) -> Any:
+    from sklearn.linear_model import LassoCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), LassoCV(cv=5, max_iter=5_000))
+
+
+def _penalised_classes(l1_ratio: float) -> Callable[[int, int], Any]:
+    def make(rows: int, seed: int) -> Any:
+        from sklearn.linear_model import LogisticRegressionCV
+        from sklearn.pipeline import make_pipeline
+        from sklearn.preprocessing import StandardScaler
+
+        solver = "saga" if l1_ratio else "lbfgs"
+        logit = LogisticRegressionCV(
+            Cs=8, cv=5, l1_ratios=(l1_ratio,), solver=solver, max_iter=2_000, tol=1e-3, scoring="neg_log_loss",
+            random_state=seed, use_legacy_attributes=False,
+        )
+        return make_pipeline(StandardScaler(), logit)
+
+    return make
+
+
+def _ridge_numbers(rows: int, seed: int) -> Any:
+    from sklearn.linear_model import RidgeCV
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    return make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-3, 4, 15)))
+
+
+LEARNERS: dict[str, Learner] = {
+    "linear": Learner("linear", 1, linear_numbers, linear_classes),
+    "quadratic": Learner("quadratic", 2, linear_numbers, linear_classes),
+    "boosting": Learner("boosting", 1, _sklearn(_boosted_numbers), _sklearn(_boosted_classes)),
+    "lasso": Learner("lasso", 2, _sklearn(_lasso_numbers), _sklearn(_penalised_classes(1.0))),
+    "ridge": Learner("ridge", 2, _sklearn(_ridge_numbers), _sklearn(_penalised_classes(0.0))),
+}
+# "auto" stacks these: a straight line, a parabola, and steps with interactions.
+STACKED = ("linear", "quadratic", "boosting")
+NAMES = ("auto", *LEARNERS)
+
+
+def candidates(given: Any, rows: int, columns: int) -> tuple[Learner, ...]:
+    """The learners behind a name or an object; several are to be stacked.
+
+    rows: the fewest rows a fit will see; columns: of the design with squares. ``"auto"`` leaves out the
+    quadratic fit below 5 rows per column and boosting below 100 rows, where they only add noise.
+    Raises ``WhenceError`` (``unknown_learner``).
+    """
+    if given == "auto":
+        names = ["linear"]
+        names += ["quadratic"] if rows >= 5 * columns else []
+        names += ["boosting"] if rows >= 100 else []
+        return tuple(LEARNERS[name] for name in names)
+    if isinstance(given, str):
+        if given not in LEARNERS:
+            raise unknown_name("learner", given, NAMES, code="unknown_learner")
+        return (LEARNERS[given],)
+    return (from_object(given),)
+
+
+def from_object(estimator: Any) -> Learner:
+    """A learner from an object with scikit-learn's ``fit`` and ``predict`` (or ``predict_proba``)."""
+
+    def make(rows: int, seed: int) -> Any:
+        import copy
+
+        from sklearn.base import clone
+
+        fresh = clone(estimator) if hasattr(estimator, "get_params") else copy.deepcopy(estimator)
+        if hasattr(fresh, "get_params") and fresh.get_params().get("random_state", seed) is None:
+            fresh.set_params(random_state=seed)
+        return fresh
+
+    classifies = hasattr(estimator, "predict_proba")
+    name = " ".join(repr(estimator).split())
+    fit = _sklearn(make)
+    return Learner(name, 1, None if classifies else fit, fit if classifies else None)
+
+
+def fit_predict(
+    estimator: Any, x: np.ndarray, target: np.ndarray, w: np.ndarray, new: np.ndarray, k: int | None
+) -> np.ndarray:
+    """Fit on (x, target) and predict ``new``: numbers (m,) when ``k`` is None, else probabilities (m, k)."""
+    if k is not None and len(np.unique(target)) == 1:
+        out = np.zeros((len(new), k))
+        out[:, int(target[0])] = 1.0
+        return out
+    with _one_thread():
+        weighted = {} if np.ptp(w) == 0 else _weight_argument(estimator, w)
+        estimator.fit(x, target, **weighted)
+        if k is None:
+            return np.asarray(estimator.predict(new), dtype=float).reshape(len(new))
+        out = np.zeros((len(new), k))
+        out[:, np.asarray(estimator.classes_, dtype=np.int64)] = estimator.predict_proba(new)
+        return out
+
+
+def _weight_argument(estimator: Any, w: np.ndarray) -> dict[str, np.ndarray]:
+    from sklearn.pipeline import Pipeline
+    from sklearn.utils.validation import has_fit_parameter
+
+    if isinstance(estimator, Pipeline):
+        return {f"{estimator.steps[-1][0]}__sample_weight": w}
+    if not has_fit_parameter(estimator, "sample_weight"):
+        raise WhenceError(
+            f"The learner {type(estimator).__name__} takes no weights, and the spec has them.",
+            code="bad_learner", value=type(estimator).__name__, hint="Use a learner whose fit takes sample_weight.",
+        )
+    return {"sample_weight": w}
+
+
+def _one_thread() -> Any:
+    return _thread_controller().limit(limits=1, user_api="openmp")
+
+
+@functools.cache
+def _thread_controller() -> Any:
+    import sklearn.ensemble  # noqa: F401  its OpenMP library must be loaded before the controller looks
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
+
+
+def simplex_weights(predictions: np.ndarray, target: np.ndarray, w: np.ndarray) -> np.ndarray:
+    """Weights (l,), not negative, summing to 1, of the mixture of ``predictions`` (n, l) closest to ``target``.
+
+    Least squares by non-negative least squares with the sum as a heavy extra row. Used on out-of-fold
+    predictions this is short-stacking (Ahrens, Hansen, Schaffer and Wiemann 2025, J. Applied Econometrics 40).
+    """
+    from scipy.optimize import nnls
+
+    root = np.sqrt(w)[:, None]
+    # Differences from the target, so that the sum-to-one constraint holds exactly in the objective.
+    gaps = (predictions - target[:, None]) * root
+    scale = float(np.sqrt((gaps**2).sum(axis=0).max(initial=0.0)))
+    if predictions.shape[1] == 1 or scale == 0:
+        return np.full(predictions.shape[1], 1 / predictions.shape[1])
+    r = np.linalg.qr(gaps / scale, mode="r")
+    heavy = 1e4
+    design = np.vstack([r, np.full((1, predictions.shape[1]), heavy)])
+    weights, _ = nnls(design, np.append(np.zeros(len(r)), heavy))
+    return weights / weights.sum()
