@@ -101,8 +101,8 @@ def balance(
     if not s.labels:
         return does_not_apply(CARD, "There are no controls whose balance could be compared.")
     adjusts = effect.method != "difference"
-    before = np.ones(s.n) if s.weights is None else s.weights
-    after = inverse_weights(propensity(s), s.treated, s.quantity, s.weights) if adjusts else before
+    before = s.data.w
+    after = inverse_weights(s, propensity(s)) if adjusts else before
     s = s.columns(s.plain_columns)
     found = differences(s.controls, s.treated, before, after)
     chance = math.sqrt(1 / s.treated.sum() + 1 / (~s.treated).sum())

@@ -111,8 +111,8 @@ def evalue(
     verdict = "informational" if limit == 1 else "worry" if limit < weak else "pass"
     return Check(
         CARD.name, CARD.title, verdict,
-        worry=(f"A hidden cause whose risk ratios with the treatment and with the outcome are only {number(weak)} would "
-               "already bring the interval to no effect."),
+        worry=(f"A hidden cause whose risk ratios with treatment and outcome are only {number(weak)} would already "
+               "bring the interval to no effect."),
         saw=_saw(s, numbers, ratio.how),
         cannot_show=("It says how strong a hidden cause would have to be, not whether there is one. What counts as "
                      "strong depends on the subject."
@@ -127,7 +127,7 @@ def _ratio(s: Setting, effect: Effect) -> Ratio | str:
     if s.arms and np.isin(s.outcome, (0.0, 1.0)).all():
         found = from_risks(_risks(s, effect), _share(s), effect.estimate, effect.interval)
         return found or "One of the adjusted risks is not above 0 and at most 1, so there is no risk ratio."
-    w = np.ones(s.n) if s.weights is None else s.weights
+    w = s.data.w
     d, y = (x - np.average(x, weights=w) for x in (s.treatment, s.outcome))
     variance = float(np.average(d * d, weights=w))
     residual = y - d * float(np.average(d * y, weights=w)) / variance
@@ -143,16 +143,13 @@ def _ratio(s: Setting, effect: Effect) -> Ratio | str:
 
 def _share(s: Setting) -> float:
     """Share treated among the rows the effect is about."""
-    if s.quantity in ("ATT", "ATC"):
-        return 1.0 if s.quantity == "ATT" else 0.0
-    return float(np.average(s.treatment, weights=s.weights))
+    return float(np.average(s.treatment[s.target], weights=s.data.w[s.target]))
 
 
 def _risks(s: Setting, effect: Effect) -> tuple[float, float]:
     """Adjusted risks (treated, control): the overall risk of the target, split by the effect."""
     share = _share(s)
-    inside = {"ATT": s.treated, "ATC": ~s.treated}.get(s.quantity, np.ones(s.n, dtype=bool))
-    overall = float(np.average(s.outcome[inside], weights=None if s.weights is None else s.weights[inside]))
+    overall = float(np.average(s.outcome[s.target], weights=s.data.w[s.target]))
     return overall + (1 - share) * effect.estimate, overall - share * effect.estimate
 
 

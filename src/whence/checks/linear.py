@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from whence.core.errors import WhenceError
-from whence.stats.regress import cluster_sums
+from whence.stats.regress import cluster_sums, kept_columns
 
 # Below this share of its own variance, what the controls leave of a treatment is rounding error.
 NOTHING_LEFT = 1e-10
@@ -47,19 +47,9 @@ def centred(columns: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
 
 
 def basis(controls: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Orthonormal Q (n, r) and R (r, k) with ``Q @ R`` the centred controls; redundant directions left out."""
-    from scipy.linalg import qr
-
-    if controls.shape[1] == 0:
-        return np.empty((len(controls), 0)), np.empty((0, 0))
-    size = np.linalg.norm(controls, axis=0)
-    scaled = controls / np.where(size > 0, size, 1.0)
-    q, r, order = qr(scaled, mode="economic", pivoting=True)
-    diagonal = np.abs(np.diag(r))
-    rank = int(np.count_nonzero(diagonal > 1e-9 * max(diagonal[0], 1e-300))) if diagonal[0] > 0 else 0
-    upright = np.empty((rank, controls.shape[1]))
-    upright[:, order] = r[:rank]
-    return q[:, :rank], upright * size
+    """Orthonormal Q (n, r) and R (r, k) with ``Q @ R`` the centred controls; redundant ones add nothing to Q."""
+    q, _ = np.linalg.qr(controls[:, kept_columns(controls)])
+    return q, q.T @ controls
 
 
 def without_groups(
@@ -101,7 +91,7 @@ def _missed(r: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, int]:
 
     size = np.linalg.norm(r, axis=0)
     scaled = r / np.where(size > 0, size, 1.0)
-    solution, _, rank, _ = lstsq(scaled, seen, cond=1e-9, lapack_driver="gelsy")
+    solution, _, rank, _ = lstsq(scaled, seen, cond=1e-9, lapack_driver="gelsy")  # pyright: ignore
     return seen - scaled @ solution, int(rank)
 
 

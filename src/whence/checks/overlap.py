@@ -14,6 +14,7 @@ from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.data.table import Table
 from whence.estimation.effect import Effect
+from whence.estimation.overlap import effective_size
 from whence.graphs.graph import Graph
 
 BINS = 20
@@ -76,7 +77,7 @@ def overlap_of(
     inside = (score >= low) & (score <= high)
     far = (score < extreme) | (score > 1 - extreme)
     arms = [weights[treated], weights[~treated]]
-    effective = [float(w.sum() ** 2 / (w @ w)) for w in arms]
+    effective = [effective_size(w) for w in arms]
     return Overlap(
         float(low), float(high), float(1 - inside[target].mean()), float(far[target].mean()),
         (effective[0], effective[1]), (len(arms[0]), len(arms[1])), max(float(w.max() / w.sum()) for w in arms),
@@ -102,9 +103,7 @@ def overlap(
     if not s.labels:
         return does_not_apply(CARD, "Without controls everyone has the same probability of treatment.")
     score = propensity(s)
-    weights = inverse_weights(score, s.treated, s.quantity, s.weights)
-    target = {"ATT": s.treated, "ATC": ~s.treated}.get(s.quantity, np.ones(s.n, dtype=bool))
-    found = overlap_of(score, s.treated, weights, target, p["extreme"])
+    found = overlap_of(score, s.treated, inverse_weights(s, score), s.target, p["extreme"])
     problems = _problems(found, p)
     numbers = _numbers(found, p)
     return Check(
@@ -142,7 +141,7 @@ def _numbers(found: Overlap, p: dict[str, Any]) -> dict[str, Any]:
 
 
 def _saw(s: Setting, numbers: dict[str, Any], problems: list[str]) -> str:
-    whom = {"ATT": "treated rows", "ATC": "untreated rows"}.get(s.quantity, "rows")
+    whom = {"ATT": "treated rows", "ATC": "untreated rows"}.get(s.data.spec.quantity, "rows")
     text = (
         f"{percent(numbers['inside'])} of the {whom} lie in the range both groups share, probabilities of treatment "
         f"from {number(numbers['common_low'])} to {number(numbers['common_high'])}; "

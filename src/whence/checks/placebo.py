@@ -189,12 +189,12 @@ def _problems(numbers: dict[str, Any]) -> list[str]:
 
 
 def _saw(s: Setting, numbers: dict[str, Any], kind: str, problems: list[str]) -> str:
-    what = {"rows": "across rows", "clusters": f"across whole clusters of {s.cluster!r}",
-            "within": f"within clusters of {s.cluster!r}"}[kind]
+    what = {"rows": "across rows", "clusters": f"across whole clusters of {s.data.spec.cluster!r}",
+            "within": f"within clusters of {s.data.spec.cluster!r}"}[kind]
     text = (
         f"Shuffled {what} {numbers['replicates']:,} times, the treatment has an average effect of "
-        f"{number(numbers['centre'])} (spread {number(numbers['spread'])}) in a linear regression on the same controls, and "
-        f"{percent(numbers['false_alarms'])} of the intervals miss zero, where "
+        f"{number(numbers['centre'])} (spread {number(numbers['spread'])}) in a linear regression on the same "
+        f"controls, and {percent(numbers['false_alarms'])} of the intervals miss zero, where "
         f"{percent(numbers['expected_false_alarms'])} should. The real treatment gives {number(numbers['actual'])}; "
         f"{numbers['as_large']:,} of the shuffled ones are as far from zero ({p_text(numbers['share_as_large'])})."
     )

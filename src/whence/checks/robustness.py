@@ -151,7 +151,8 @@ def _saw(numbers: dict[str, Any], verdict: str) -> str:
     if numbers["robustness_value_interval"] > 0:
         text += f", and {percent(numbers['robustness_value_interval'])} to bring its interval that far."
     else:
-        text += "; its interval includes zero as it is." if numbers["q"] == 1 else "; its interval reaches that far already."
+        reached = "includes zero as it is" if numbers["q"] == 1 else "reaches that far already"
+        text += f"; its interval {reached}."
     return text + _benchmark_words(numbers, verdict)
 
 

@@ -11,7 +11,8 @@ from whence.core.errors import WhenceError
 from whence.core.result import Refused
 from whence.data.table import Table
 from whence.estimation.effect import Effect
-from whence.estimation.prepare import prepare
+from whence.estimation.overlap import balancing_weights
+from whence.estimation.prepare import Prepared, prepare
 from whence.stats.features import features, independent
 from whence.stats.logit import logit
 
@@ -22,32 +23,52 @@ SMALLEST_SCORE = 1e-6  # a propensity nearer to 0 or 1 is kept off it, so that w
 class Setting:
     """An effect's data, restricted to the contrast it compares.
 
-    rows: int (n,), rows of the table. outcome: float (n,). treatment: float (n,), 1 treated and 0 control, or
-    the dose in units of the step the effect is about. arms: labels (treated, control), or empty for a
-    dose. controls: float (n, k), every control's own columns side by side (some may be redundant), with
-    labels (k,) and sources (k,), the table's column behind each; powers as in the effect's own model. weights: float (n,) or None.
-    clusters: int (n,) or None, by the column ``cluster``. score: (n,) the effect's own probability of
-    treatment, or None.
+    data: the rows, outcome, weights and clusters. treatment: float (n,), 1 treated and 0 control, or the
+    dose in units of the step the effect is about. arms: labels (treated, control), or empty for a dose.
+    controls: float (n, k), every control's own columns side by side (some may be redundant), powers as in
+    the effect's own model. labels, sources: (k,), of the columns and of the table's columns behind them.
+    score: (n,) the effect's own probability of treatment, or None. method: of the effect.
     """
 
-    rows: np.ndarray
-    outcome: np.ndarray
+    data: Prepared
     treatment: np.ndarray
     arms: tuple[str, str] | tuple[()]
     controls: np.ndarray
     labels: tuple[str, ...]
     sources: tuple[str, ...]
-    weights: np.ndarray | None
-    clusters: np.ndarray | None
-    cluster: str | None
     score: np.ndarray | None
-    quantity: str
     method: str
-    randomised: bool
 
     @property
     def n(self) -> int:
-        return len(self.rows)
+        return self.data.n
+
+    @property
+    def outcome(self) -> np.ndarray:
+        """Float (n,)."""
+        return self.data.outcome
+
+    @property
+    def weights(self) -> np.ndarray | None:
+        """Float (n,), mean 1, or None."""
+        return self.data.weights
+
+    @property
+    def clusters(self) -> np.ndarray | None:
+        """Int (n,) codes of the clusters, or None."""
+        return self.data.clusters
+
+    @property
+    def randomised(self) -> bool:
+        """Whether the treatment was assigned by chance."""
+        return self.data.spec.strategy == "rct"
+
+    @property
+    def target(self) -> np.ndarray:
+        """Boolean (n,): the rows the effect is about."""
+        if self.data.spec.quantity in ("ATT", "ATC"):
+            return self.treated if self.data.spec.quantity == "ATT" else ~self.treated
+        return np.ones(self.n, dtype=bool)
 
     @property
     def treated(self) -> np.ndarray:
@@ -95,18 +116,17 @@ def setting(table: Table, effect: Effect) -> Setting:
     if effect.rows is not None:  # an estimator may have set rows aside
         data = data.take(np.isin(data.rows, effect.rows))
     score = effect.propensity
-    if data.treatment.discrete:
-        if len(data.treatment.arms) > 2:
-            data, score = data.take(data.treatment.codes < 2), None
-        treatment, arms = (data.treatment.codes == 1).astype(float), (data.treatment.arms[1], data.treatment.arms[0])
+    score, treatment, arms = effect.propensity, data.treatment, ()
+    if treatment.discrete:
+        arms = (treatment.arms[1], treatment.arms[0])
+        if len(treatment.arms) > 2:
+            data, score = data.take(treatment.codes < 2), None
+        values = (data.treatment.codes == 1).astype(float)
     else:
-        treatment, arms = data.treatment.values / data.treatment.step, ()
+        values = treatment.values / treatment.step
     degree = int(effect.diagnostics.get("degree") or 1)
     controls, labels, sources = _controls(table, effect.spec.controls, data.rows, degree)
-    return Setting(
-        data.rows, data.outcome, treatment, arms, controls, labels, sources, data.weights, data.clusters,
-        data.spec.cluster, score, effect.quantity, effect.method, effect.spec.strategy == "rct",
-    )
+    return Setting(data, values, arms, controls, labels, sources, score, effect.method)
 
 
 def _controls(
@@ -143,12 +163,7 @@ def propensity(s: Setting) -> np.ndarray:
     return np.clip(score, SMALLEST_SCORE, 1 - SMALLEST_SCORE)
 
 
-def inverse_weights(
-    score: np.ndarray, treated: np.ndarray, quantity: str, weights: np.ndarray | None
-) -> np.ndarray:
-    """Weights (n,) that make both arms look like the rows the effect is about, times ``weights``."""
-    one, zero = {
-        "ATT": (np.ones_like(score), score / (1 - score)), "ATC": ((1 - score) / score, np.ones_like(score)),
-    }.get(quantity, (1 / score, 1 / (1 - score)))
-    chosen = np.where(treated, one, zero)
-    return chosen if weights is None else chosen * weights
+def inverse_weights(s: Setting, score: np.ndarray) -> np.ndarray:
+    """Weights (n,) by the inverse of ``score`` that make both arms look like the rows the effect is about."""
+    chances = np.column_stack([1 - score, score])
+    return s.data.w * sum(balancing_weights(s.data, chances, 1, arm) for arm in (0, 1))
