@@ -1,0 +1,422 @@
+"""From a finding to what a page shows: every part as text, rows and figures, none of it laid out yet."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from whence.core.errors import WhenceError
+from whence.core.registry import find_card
+from whence.core.result import Remark, to_plain
+from whence.estimation.effect import Effect
+from whence.graphs.ancestry import ancestors, descendants, possible_ancestors, possible_descendants
+from whence.graphs.graph import Graph
+from whence.graphs.svg import to_svg
+from whence.report import numbers, prose, rows
+from whence.report.figures import draw
+from whence.report.finding import Finding
+from whence.report.text import name
+
+VERDICTS = {"pass": "Pass", "worry": "Worry", "informational": "For information"}
+QUANTITIES = {
+    "ATE": "average effect over everybody in the data", "ATT": "average effect over the treated",
+    "ATC": "average effect over the untreated", "LATE": "average effect over those the instrument moves",
+    "CATE": "average effect over the group described",
+}
+ARROWS = {
+    "-->": "→", "<--": "←", "<->": "↔", "---": "—", "o->": "○→", "<-o": "←○", "o-o": "○—○", "o--": "○—", "--o": "—○",
+}
+MOST_REMARKS, MOST_CELLS = 200, 400
+LARGEST_GRAPH = 150  # nodes; beyond, a picture says nothing
+_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|\bdoi:\s*)(10\.\d{4,9}/[^\s<>\"]+[^\s<>\".,;:)])", re.IGNORECASE)
+
+Row = Sequence[str]
+
+
+def page(finding: Finding) -> dict[str, Any]:
+    """Everything the templates need, by name. Sentences carry the marks of ``report.text``."""
+    answered = finding.effect is not None
+    return {
+        "title": heading(finding), "question": finding.question, "about": finding.about, "source": finding.source,
+        "answered": answered, "answer": prose.answer(finding), "facts": facts(finding) if answered else [],
+        "strip": strip(finding) if answered else "", "verdict": prose.verdict(finding) if answered else "",
+        "points": prose.points(finding) if answered else [], "refusal": None if answered else refusal(finding),
+        "keep": [r.text for r in _distinct(finding.warnings) if not prose.about_rows(r.code)],
+        "graph": graph(finding), "adjusted": adjusted(finding), "excluded": excluded(finding),
+        "estimand": estimand(finding), "forest": methods_forest(finding), "contrasts": contrasts(finding),
+        "checks": [check(c) for c in finding.checks], "assumptions": assumptions(finding), "data": data(finding),
+        "choices": [r.text for r in finding.choices if r.code not in ("role_control", "excluded")],
+        "provenance": provenance(finding), "citations": citations(finding), "script": finding.script,
+    }
+
+
+def heading(finding: Finding) -> str:
+    """The question as asked, or what was to be estimated."""
+    return finding.question or prose.asked(finding) or "A causal question"
+
+
+# The answer
+
+
+def facts(finding: Finding) -> list[Row]:
+    """Label and value of the numbers that belong beside the answer."""
+    effect = finding.effect
+    assert effect is not None
+    written, unit = prose.effect_scale(finding), " points" if prose.probability_of(finding) else ""
+    return [
+        ("Estimate", prose.signed(written, effect.estimate) + unit),
+        (f"{numbers.level(effect.level)} interval", written.interval(effect.interval) + unit),
+        ("Standard error", written.number(effect.standard_error) + unit),
+        ("p-value of no effect", numbers.p_value(effect.p_value).removeprefix("p ").removeprefix("= ")),
+        ("Rows used", numbers.count(effect.n)),
+        ("Quantity", f"{effect.quantity}, {QUANTITIES[effect.quantity]}"),
+        ("Method", method_title(effect.method)),
+    ]
+
+
+def strip(finding: Finding) -> str:
+    """The interval as a picture."""
+    effect = finding.effect
+    assert effect is not None
+    return rows.strip(_bar(effect, "the estimate", main=True), prose.effect_scale(finding))
+
+
+def method_title(method: str) -> str:
+    """The field's name for a method, from its card."""
+    try:
+        return find_card("estimation", method).title
+    except WhenceError:
+        return method
+
+
+def methods_forest(finding: Finding) -> dict[str, Any] | None:
+    """The same contrast by every method: unadjusted first, then this answer, then the others."""
+    effect = finding.effect
+    if effect is None or not finding.alternatives:
+        return None
+    raw = [a for a in finding.alternatives if prose.unadjusted(a)]
+    rest = [a for a in finding.alternatives if not prose.unadjusted(a)]
+    listed = [*raw, effect, *rest]
+    written = prose.effect_scale(finding)
+    bars = [_bar(e, _method_label(e, e is effect), e is effect, prose.unadjusted(e)) for e in listed]
+    body = [(b.label, *_cells(written, e), numbers.count(e.n)) for b, e in zip(bars, listed, strict=True)]
+    title = "The same contrast by other methods"
+    return {"svg": rows.forest(bars, title, written, effect.level), "head": (*_head(effect), "rows"), "rows": body}
+
+
+def contrasts(finding: Finding) -> dict[str, Any] | None:
+    """Every contrast of a treatment with several values."""
+    effect = finding.effect
+    if effect is None or len(effect.comparisons) < 2:
+        return None
+    written = prose.effect_scale(finding)
+    bars = [rows.Bar(c.label, c.estimate, *c.interval, main=k == 0) for k, c in enumerate(effect.comparisons)]
+    body = [(c.label, *_cells(written, c)) for c in effect.comparisons]
+    svg = rows.forest(bars, "Every contrast of the treatment", written, effect.level)
+    return {"svg": svg, "head": ("contrast", *_head(effect)[1:]), "rows": body}
+
+
+def _bar(effect: Effect, label: str, main: bool = False, hollow: bool = False) -> rows.Bar:
+    return rows.Bar(label, effect.estimate, *effect.interval, main=main, hollow=hollow)
+
+
+def _method_label(effect: Effect, main: bool) -> str:
+    title = method_title(effect.method)
+    if main:
+        return f"{title} (the answer)"
+    return f"{title}, unadjusted" if prose.unadjusted(effect) else title
+
+
+def _head(effect: Effect) -> Row:
+    return ("method", "estimate", "std. error", f"{numbers.level(effect.level)} interval", "p")
+
+
+def _cells(written: numbers.Scale, one: Any) -> Row:
+    return (prose.signed(written, one.estimate), written.number(one.standard_error), written.interval(one.interval),
+            numbers.p_value(one.p_value).removeprefix("p ").removeprefix("= "))
+
+
+# The graph and the adjustment
+
+
+def graph(finding: Finding) -> dict[str, Any] | None:
+    """The drawing with its roles, or a sentence for a graph too large to draw."""
+    drawn = finding.graph
+    if drawn is None:
+        return None
+    size = f"{numbers.count(len(drawn), 'variable')} and {numbers.count(len(drawn.edges()), 'edge')}"
+    origin = _origin(finding)
+    said = f"{origin} It has {size}."
+    if len(drawn) > LARGEST_GRAPH:
+        return {"svg": "", "said": said + " That is too many to draw.", "width": 0}
+    stability = getattr(finding.discovery, "stability", None)
+    given = stability if isinstance(stability, Mapping) else None
+    try:
+        svg = to_svg(drawn, roles=graph_roles(finding), stability=given, title="The causal graph")
+    except WhenceError:  # a stability in another form; the roles are always valid
+        svg = to_svg(drawn, roles=graph_roles(finding), title="The causal graph")
+    width = re.search(r'viewBox="0 0 ([\d.]+)', svg)
+    return {"svg": svg, "said": said, "width": float(width[1]) if width else 600.0}
+
+
+def _origin(finding: Finding) -> str:
+    if finding.discovery is None:
+        return "The graph was given; the answer is only as good as its arrows, and its missing arrows most of all."
+    method = str(getattr(finding.discovery, "method", ""))
+    try:
+        method = find_card("discovery", method).title
+    except WhenceError:
+        pass
+    return (f"The graph was learned from the data ({method}). Its edges are what the data support, not what is known; "
+            "the interval takes it as given.")
+
+
+def graph_roles(finding: Finding) -> dict[str, str]:
+    """The role of each node that has one, for the drawing."""
+    drawn, treatments, outcomes = finding.graph, _treatments(finding), _outcomes(finding)
+    if drawn is None:
+        return {}
+    mine = {n for n in treatments if n in drawn}
+    theirs = {n for n in outcomes if n in drawn}
+    after, before = _relatives(drawn, mine, theirs)
+    controls = finding.spec.controls if finding.spec is not None else getattr(finding.identified, "adjustment", ())
+    roles = {}
+    for node in drawn.names:
+        if node in mine or node in theirs:
+            roles[node] = "treatment" if node in mine else "outcome"
+        elif node in controls:
+            roles[node] = "adjusted"
+        elif node in after:
+            roles[node] = "mediator" if node in before else "excluded"
+    return roles
+
+
+def _relatives(drawn: Graph, treatments: set[str], outcomes: set[str]) -> tuple[frozenset[str], frozenset[str]]:
+    """What may come after the treatments and what may come before the outcomes."""
+    if not treatments or not outcomes:
+        return frozenset(), frozenset()
+    if drawn.kind in ("CPDAG", "MPDAG"):
+        return possible_descendants(drawn, treatments), possible_ancestors(drawn, outcomes)
+    return descendants(drawn, treatments), ancestors(drawn, outcomes)
+
+
+def _treatments(finding: Finding) -> tuple[str, ...]:
+    return finding.spec.treatments if finding.spec is not None else _several(finding.identified, "treatment")
+
+
+def _outcomes(finding: Finding) -> tuple[str, ...]:
+    return finding.spec.outcomes if finding.spec is not None else _several(finding.identified, "outcome")
+
+
+def _several(value: Any, role: str) -> tuple[str, ...]:
+    found = getattr(value, role, ())
+    return (found,) if isinstance(found, str) else tuple(found or ())
+
+
+def adjusted(finding: Finding) -> list[Row]:
+    """Each control and why it is one."""
+    if finding.spec is None:
+        return []
+    reasons = _reasons(finding)
+    stated = {r.about[0]: r.text for r in finding.choices if r.code == "role_control" and r.about}
+    return [(c, reasons.get(c) or stated.get(c) or _default_reason(finding)) for c in finding.spec.controls]
+
+
+def _default_reason(finding: Finding) -> str:
+    if finding.effect is not None and finding.effect.spec.strategy == "rct":
+        return "makes the estimate of a randomised comparison more precise"
+    return "chosen as a possible common cause of treatment and outcome; no graph says so"
+
+
+def excluded(finding: Finding) -> list[Row]:
+    """Each variable left out and why, from the graph or from the choice of roles."""
+    controls = set(finding.spec.controls) if finding.spec is not None else set()
+    named = {*controls, *_treatments(finding), *_outcomes(finding)}
+    found = {n: why for n, why in _reasons(finding).items() if n not in named}
+    for remark in finding.choices:
+        if remark.code == "excluded" and remark.about and remark.about[0] not in found:
+            found[remark.about[0]] = remark.text.removeprefix(f"{remark.about[0]} is not adjusted for: ")
+    return list(found.items())
+
+
+def _reasons(finding: Finding) -> Mapping[str, str]:
+    return getattr(finding.identified, "reasons", None) or {}
+
+
+def estimand(finding: Finding) -> str:
+    """What is computed, as a formula in plain characters, when identification gave one."""
+    expression = getattr(finding.identified, "expression", None)
+    for form in ("unicode", "text"):
+        if expression is not None and hasattr(expression, form):
+            return str(getattr(expression, form)())
+    return ""
+
+
+# Checks, assumptions, data
+
+
+def check(c: Any) -> dict[str, Any]:
+    """One check with its figure and the numbers behind it."""
+    figure = c.figure or {}
+    return {
+        "title": c.title, "verdict": c.verdict, "word": VERDICTS[c.verdict] if c.applies else "Does not apply",
+        "worry": c.worry, "saw": c.saw, "cannot_show": c.cannot_show, "applies": c.applies, "svg": draw(figure),
+        "table": _figure_table(figure),
+    }
+
+
+def _figure_table(figure: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The rows of a figure as a table, numbers to three significant digits."""
+    given = figure.get("rows")
+    if not given:
+        return None
+    keys = [k for k in given[0] if k != "label"]
+    body = [(str(r["label"]), *(_cell(r.get(k)) for k in keys)) for r in given[:MOST_CELLS]]
+    left = len(given) - len(body)
+    return {"head": ("", *(k.replace("_", " ") for k in keys)), "rows": body, "left": numbers.count(left) if left else ""}
+
+
+def _cell(value: Any) -> str:
+    return "–" if value is None else numbers.plain_value(value, 3)
+
+
+def assumptions(finding: Finding) -> list[str]:
+    """Every assumption the answer rests on, once."""
+    stated: list[str] = []
+    if finding.effect is not None:
+        stated += finding.effect.assumptions
+    stated += getattr(finding.identified, "assumptions", ())
+    stated += finding.spec.assumptions if finding.spec is not None else ()
+    return list(dict.fromkeys(stated))
+
+
+def data(finding: Finding) -> dict[str, Any]:
+    """Rows used and lost, and what the profile remarks on."""
+    effect = finding.effect
+    warnings = [*finding.warnings, *(effect.warnings if effect is not None else ())]
+    losses = [r for r in _distinct(warnings) if prose.about_rows(r.code)]
+    remarks = [r.text for r in _distinct(getattr(finding.profile, "remarks", ()))]
+    columns = getattr(finding.profile, "columns", ())
+    return {
+        "said": prose.rows_sentence(finding), "losses": [r.text for r in losses], "missing": _missing(losses),
+        "remarks": remarks[:MOST_REMARKS], "left": max(0, len(remarks) - MOST_REMARKS),
+        "shape": (f"{numbers.count(prose.rows_read(finding) or 0, 'row')} and {numbers.count(len(columns), 'column')}"
+                  if columns else ""),
+    }
+
+
+def _missing(losses: Iterable[Remark]) -> list[Row]:
+    """Missing values by column, most first."""
+    gaps: dict[str, int] = {}
+    for remark in losses:
+        gaps.update(remark.evidence.get("missing") or {})
+    order = sorted(gaps.items(), key=lambda g: (-g[1], g[0]))
+    return [(column, numbers.count(size)) for column, size in order[:MOST_CELLS]]
+
+
+def _distinct(remarks: Iterable[Remark]) -> list[Remark]:
+    return list({r.text: r for r in remarks}.values())
+
+
+# The refusal
+
+
+def refusal(finding: Finding) -> dict[str, Any]:
+    """What was asked, why not, the evidence, and what would help."""
+    refused, identified = finding.refused, finding.identified
+    witness = getattr(identified, "witness", None)
+    evidence: Mapping[str, Any] = refused.evidence if refused is not None else {}
+    witness = witness if witness else evidence.get("witness")
+    rest = {k: v for k, v in to_plain(evidence).items() if k != "witness"}
+    reason = refused.reason if refused is not None else getattr(identified, "reason", "")
+    return {
+        "asked": prose.asked(finding), "reason": reason, "remedy": prose.remedy(finding),
+        "paths": [path_text(p) for p in paths_in(to_plain(witness))],
+        "evidence": [*_witness_rows(to_plain(witness)), *_evidence_rows(rest)],
+        "method": method_title(refused.method) if refused is not None and refused.method else "",
+    }
+
+
+def paths_in(witness: Any) -> list[list[Sequence[str]]]:
+    """Every path in a witness: a list of steps ``(a, edge, b)``, wherever it stands."""
+    if isinstance(witness, Mapping):
+        return [p for v in witness.values() for p in paths_in(v)]
+    if isinstance(witness, (list, tuple)) and witness:
+        if all(_is_step(s) for s in witness):
+            return [list(witness)]
+        return [p for v in witness for p in paths_in(v)]
+    return []
+
+
+def _is_step(step: Any) -> bool:
+    return isinstance(step, (list, tuple)) and len(step) == 3 and step[1] in ARROWS
+
+
+def path_text(steps: Sequence[Sequence[str]]) -> str:
+    """``x ← u → y`` with the nodes marked as names."""
+    said = name(steps[0][0])
+    for _, edge, b in steps:
+        said += f" {ARROWS[edge]} {name(b)}"
+    return said
+
+
+def _witness_rows(witness: Any) -> list[Row]:
+    """What a witness says besides its paths."""
+    if not isinstance(witness, Mapping):
+        return [] if not witness or paths_in(witness) else [("witness", _said(witness))]
+    return _evidence_rows({k: v for k, v in witness.items() if not paths_in(v)})
+
+
+def _evidence_rows(evidence: Mapping[str, Any]) -> list[Row]:
+    return [(k.replace("_", " "), _said(v)) for k, v in evidence.items() if v not in (None, [], {}, "")]
+
+
+def _said(value: Any) -> str:
+    """Any JSON-ready value as text."""
+    if isinstance(value, Mapping):
+        return "; ".join(f"{k}: {_said(v)}" for k, v in list(value.items())[:30]) + ("; …" if len(value) > 30 else "")
+    if isinstance(value, (list, tuple)):
+        return ", ".join(_said(v) for v in value[:30]) + (", …" if len(value) > 30 else "")
+    return numbers.plain_value(value)
+
+
+# Where it comes from
+
+
+def provenance(finding: Finding) -> list[Row]:
+    """Label and value, from the study's provenance or the effect's."""
+    given = dict(to_plain(finding.provenance) or {})
+    if not given and finding.effect is not None:
+        given = to_plain(finding.effect.provenance)
+    labels = {"data": "Data (content hash)", "spec": "Specification (hash)", "graph": "Graph (hash)", "seed": "Seed"}
+    found = [("Source", finding.source)]
+    for k, v in given.items():
+        if k == "citations" or v in (None, {}, []):
+            continue
+        if isinstance(v, Mapping):
+            v = ", ".join(f"{a} {'none' if b is None else b}" for a, b in v.items())
+        text = str(v) if k in ("seed", "data", "spec", "graph") or isinstance(v, str) else _said(v)
+        found.append((labels.get(k, k.replace("_", " ").capitalize()), text))
+    return found
+
+
+def citations(finding: Finding) -> list[list[tuple[str, str]]]:
+    """Each source once, as pieces ``(text, link)``; only DOIs are linked."""
+    found = list(finding.provenance.get("citations") or ())
+    for effect in (finding.effect, *finding.alternatives):
+        found += effect.provenance.citations if effect is not None else ()
+    for c in finding.checks:
+        try:
+            found += find_card("check", c.name).citations
+        except WhenceError:
+            continue
+    return [_linked(str(c)) for c in dict.fromkeys(found)]
+
+
+def _linked(citation: str) -> list[tuple[str, str]]:
+    pieces, start = [], 0
+    for match in _DOI.finditer(citation):
+        pieces += [(citation[start : match.start()], ""), (f"doi:{match[1]}", f"https://doi.org/{match[1]}")]
+        start = match.end()
+    return [p for p in (*pieces, (citation[start:], "")) if p[0]]

@@ -1,0 +1,389 @@
+"""Sentences about a finding. Every number in them is read from the result and written by ``numbers``."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from whence.estimation.effect import Effect
+from whence.identification.spec import Condition, Spec
+from whence.report import numbers
+from whence.report.finding import Finding
+from whence.report.numbers import Scale
+from whence.report.text import key, name, plain
+
+OPERATORS = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥", "in": "in"}
+CARRIED = {
+    "sampling": "sampling error, that is, which people happened to be in the data",
+    "graph": "which of the graphs that fit the data is the right one",
+    "stability": "how much the learned edges would change in another sample",
+    "nuisance": "error in the fitted models behind the estimate",
+    "confounding": "hidden confounding of the strength stated",
+}
+
+
+@dataclass(frozen=True)
+class Point:
+    """One reason to be more or less sure. leaning: ``"for"``, ``"against"`` or ``"neutral"``."""
+
+    title: str
+    text: str
+    leaning: str = "neutral"
+
+
+# The answer
+
+
+def answer_sentence(finding: Finding) -> str:
+    """The answer in one plain sentence with its interval, or the refusal's reason."""
+    return plain(answer(finding))
+
+
+def answer(finding: Finding) -> str:
+    """``answer_sentence`` with its names and key numbers marked (``report.text``)."""
+    effect = finding.effect
+    if effect is None:
+        return _refusal_sentence(finding)
+    written, change = effect_scale(finding), _change(finding)
+    ends = effect.interval
+    ground = _ground(effect)
+    if includes_zero(effect):
+        best = key(signed(written, effect.estimate) + _unit(finding))
+        return (f"{ground} the data are compatible with no effect of {name(effect.spec.treatment)} on "
+                f"{change.outcome}: the best estimate for {change.cause} is a change of {best}{change.whom}, with a "
+                f"{numbers.level(effect.level)} interval from {key(written.interval(ends))}.")
+    sizes = (abs(ends[0]), abs(ends[1])) if ends[0] > 0 else (abs(ends[1]), abs(ends[0]))
+    verb = "raises" if effect.estimate > 0 else "lowers"
+    return (f"{ground} {change.cause} {verb} {change.outcome} by {key(written.size(effect.estimate) + _unit(finding))}"
+            f"{change.whom} ({numbers.level(effect.level)} interval {key(written.interval(sizes))}).")
+
+
+def includes_zero(effect: Effect) -> bool:
+    return effect.interval[0] <= 0 <= effect.interval[1]
+
+
+def effect_scale(finding: Finding, effect: Effect | None = None) -> Scale:
+    """How this finding's effects are written: two significant digits of the standard error, percentage points
+    for a probability, and never so few digits that an interval without zero seems to touch it."""
+    e = effect or finding.effect
+    assert e is not None
+    percent = probability_of(finding) is not None
+    written = numbers.scale(e.standard_error, (e.estimate, *e.interval), percent)
+    if not includes_zero(e):
+        near = min(abs(e.interval[0]), abs(e.interval[1]))
+        for more in range(3):
+            finer = Scale(written.decimals + more, written.exponent, percent)
+            if re.search("[1-9]", finer.number(near).split("×")[0]):
+                return finer
+    return written
+
+
+def signed(written: Scale, value: float) -> str:
+    """A change with its sign: ``+3.44``, ``−1.20``, ``0.00``."""
+    shown = written.number(value)
+    return f"+{shown}" if value > 0 and re.search("[1-9]", shown) else shown
+
+
+def probability_of(finding: Finding) -> str | None:
+    """The outcome's value whose probability the effect changes, or None when the outcome is not yes or no."""
+    effect = finding.effect
+    outcome = effect.spec.outcome if effect is not None else None
+    if outcome is None:
+        return None
+    for remark in (*(effect.warnings if effect is not None else ()), *finding.warnings):
+        if remark.code == "outcome_coded" and outcome in remark.about:
+            return str(remark.evidence.get("one", "1"))
+    for column in getattr(finding.profile, "columns", ()):
+        if column.name == outcome and column.kind == "binary":
+            levels = [str(v).removesuffix(".0") for v in (getattr(column, "levels", None) or ())]
+            if sorted(levels) in (["0", "1"], ["False", "True"]):
+                return max(levels)
+    return None
+
+
+@dataclass(frozen=True)
+class _Change:
+    """The three phrases of an effect: what is done, to what, for whom (with a leading space)."""
+
+    cause: str
+    outcome: str
+    whom: str
+
+
+def _change(finding: Finding) -> _Change:
+    effect = finding.effect
+    assert effect is not None
+    spec = effect.spec
+    value = probability_of(finding)
+    outcome = name(spec.outcome) if value is None else f"the probability that {name(spec.outcome)} is {name(value)}"
+    return _Change(_cause(effect), outcome, _whom(effect))
+
+
+def _cause(effect: Effect) -> str:
+    """``setting qsmk to 1 rather than 0``, ``one more unit of dose``, or the contrast as it stands."""
+    treatment = effect.spec.treatment
+    arms = arms_of(effect)
+    if arms is not None:
+        return f"setting {name(treatment)} to {name(arms[0])} rather than {name(arms[1])}"
+    label = effect.contrast.removeprefix(f"{treatment}: ")
+    if label == "one more unit":
+        return f"one more unit of {name(treatment)}"
+    if step := re.fullmatch(r"([+-])(\S+) units?", label):
+        return f"{step[2]} {'more' if step[1] == '+' else 'fewer'} units of {name(treatment)}"
+    return f"the contrast {name(effect.contrast)}"
+
+
+def arms_of(effect: Effect) -> tuple[str, str] | None:
+    """The treated and the control value of a comparison of two groups, or None."""
+    head = f"{effect.spec.treatment}: "
+    parts = effect.contrast.removeprefix(head).split(" vs ")
+    return (parts[0], parts[1]) if effect.contrast.startswith(head) and len(parts) == 2 else None
+
+
+def _whom(effect: Effect) -> str:
+    arms = arms_of(effect)
+    groups = {
+        "ATE": "everybody in the data",
+        "ATT": f"those with {name(effect.spec.treatment)} = {name(arms[0])}" if arms else "those treated",
+        "ATC": f"those with {name(effect.spec.treatment)} = {name(arms[1])}" if arms else "those not treated",
+        "LATE": "those whose treatment the instrument changes",
+        "CATE": "those described",
+    }
+    where = population(effect.spec)
+    return f" on average over {groups[effect.quantity]}" + (f" with {where}" if where else "")
+
+
+def population(spec: Spec) -> str:
+    """The population conditions in words, or nothing."""
+    return numbers.listed((_condition(c) for c in spec.population), most=20)
+
+
+def _condition(c: Condition) -> str:
+    values = c.value if isinstance(c.value, tuple) else (c.value,)
+    value = numbers.listed((numbers.plain_value(v) for v in values), joint="or")
+    return f"{name(c.column)} {OPERATORS.get(c.operator, c.operator)} {name(value)}"
+
+
+def _ground(effect: Effect) -> str:
+    if effect.spec.strategy == "rct":
+        return f"As {name(effect.spec.treatment)} was assigned at random,"
+    return "Under the assumptions stated,"
+
+
+def _unit(finding: Finding) -> str:
+    return " percentage points" if probability_of(finding) is not None else ""
+
+
+def _refusal_sentence(finding: Finding) -> str:
+    reason = finding.refused.reason if finding.refused is not None else getattr(finding.identified, "reason", "")
+    return f"These data do not answer the question: {_lower(reason)}" if reason else "There is no answer."
+
+
+def _lower(sentence: str) -> str:
+    first = sentence.split(" ", 1)[0]
+    ordinary = first.isalpha() and first[1:].islower()
+    return sentence[0].lower() + sentence[1:] if ordinary else sentence
+
+
+# How sure, and why
+
+
+def sureness(finding: Finding) -> str:
+    """How sure the answer is and what that rests on, in two or three plain sentences."""
+    if finding.effect is None:
+        return plain(_remedy(finding))
+    return plain(" ".join([verdict(finding), carried(finding), causal_ground(finding)]))
+
+
+def verdict(finding: Finding) -> str:
+    """The headline: what chance allows and what the checks add."""
+    effect = finding.effect
+    assert effect is not None
+    worries = [c for c in finding.checks if c.verdict == "worry"]
+    done = [c for c in finding.checks if c.applies]
+    against = ""
+    if worries:
+        some = f"{len(worries)} of the {len(done)} checks {'gives' if len(worries) == 1 else 'give'}"
+        against = f"{some} reason to worry"
+    if includes_zero(effect):
+        ends = effect_scale(finding).interval(effect.interval)
+        base = f"The direction is not settled: anything from {ends}{_unit(finding)} is compatible with the data"
+        return base + (f", and {against}." if against else ".")
+    if worries:
+        return f"The interval leaves out zero, but {against}: read them before relying on the number."
+    if not done:
+        return "The interval leaves out zero. No checks were run on the estimate."
+    return "The interval leaves out zero, and nothing we checked speaks against the estimate."
+
+
+def points(finding: Finding) -> list[Point]:
+    """The reasons, one by one: chance, design, other methods, checks, what the interval leaves out."""
+    made = [_chance(finding), _design(finding), _other_methods(finding), _checks(finding), _left_out(finding)]
+    return [p for p in made if p is not None]
+
+
+def _chance(finding: Finding) -> Point:
+    effect = finding.effect
+    assert effect is not None
+    written, unit = effect_scale(finding), _unit(finding)
+    ends = written.interval(effect.interval)
+    said = (f"If there were no effect at all, chance would give an estimate at least this far from zero with "
+            f"probability {numbers.p_value(effect.p_value)}. ")
+    if includes_zero(effect):
+        return Point("Chance", said + f"The data are compatible with no effect, and with every effect from {ends}{unit}."
+                     " That is not evidence that the effect is zero.", "against")
+    return Point("Chance", said + f"The data are compatible with effects from {ends}{unit}; zero is not among them.",
+                 "for")
+
+
+def _design(finding: Finding) -> Point:
+    effect = finding.effect
+    assert effect is not None
+    return Point("Design", causal_ground(finding), "for" if effect.spec.strategy == "rct" else "neutral")
+
+
+def causal_ground(finding: Finding) -> str:
+    """Why the number may be read as caused by the treatment."""
+    effect = finding.effect
+    assert effect is not None
+    treatment, controls = name(effect.spec.treatment), effect.spec.controls
+    if effect.spec.strategy == "rct":
+        extra = (f" The {numbers.count(len(controls), 'control')} only sharpen the estimate." if len(controls) > 1
+                 else " The control only sharpens the estimate." if controls else "")
+        return (f"{treatment} was assigned at random, so the groups differ by chance alone and the difference between "
+                f"them is caused by the treatment.{extra}")
+    if not controls:
+        return (f"Nothing was adjusted for: this is the effect of {treatment} only if nothing affects both it and "
+                f"{name(effect.spec.outcome)}.")
+    return (f"{treatment} was not assigned by chance. The number is its effect only if, among people alike in "
+            f"{numbers.listed(map(name, controls), most=10)}, nothing else affects both it and "
+            f"{name(effect.spec.outcome)}. The data cannot prove that.")
+
+
+def unadjusted(effect: Effect) -> bool:
+    return effect.method == "difference" or not effect.spec.controls
+
+
+def _other_methods(finding: Finding) -> Point | None:
+    effect = finding.effect
+    assert effect is not None
+    written, unit = effect_scale(finding), _unit(finding)
+    alike = [a for a in finding.alternatives if unadjusted(a) == unadjusted(effect)]
+    raw = [a for a in finding.alternatives if unadjusted(a) and not unadjusted(effect)]
+    said = []
+    if raw:
+        said.append(f"Without any adjustment the estimate would be {signed(written, raw[0].estimate)}{unit}.")
+    agree = True
+    if alike:
+        found = sorted(a.estimate for a in alike)
+        agree = all(effect.interval[0] <= v <= effect.interval[1] for v in found)
+        span = signed(written, found[0]) if len(found) == 1 else f"{signed(written, found[0])} to {signed(written, found[-1])}"
+        who = "One other method" if len(alike) == 1 else f"{len(alike)} other methods"
+        same = "with the same controls " if effect.spec.controls else ""
+        said.append(f"{who} {same}{'gives' if len(alike) == 1 else 'give'} {span}{unit}, "
+                    f"{'all ' if len(alike) > 1 and agree else ''}{'inside' if agree else 'in part outside'} our interval.")
+        if not agree and len(alike) == 1:
+            said[-1] = said[-1].replace("in part outside", "outside")
+    if not said:
+        return None
+    return Point("Other methods", " ".join(said), "neutral" if not alike else "for" if agree else "against")
+
+
+def _checks(finding: Finding) -> Point | None:
+    if not finding.checks:
+        return Point("Checks", "No checks were run.", "against")
+    by = {v: [c for c in finding.checks if c.verdict == v and c.applies] for v in ("pass", "worry", "informational")}
+    idle = [c for c in finding.checks if not c.applies]
+    told = [f"{len(by['pass'])} passed"]
+    told += [f"{len(by['worry'])} {'gives' if len(by['worry']) == 1 else 'give'} reason to worry"] if by["worry"] else []
+    told += [f"{len(by['informational'])} {'is' if len(by['informational']) == 1 else 'are'} for information"] \
+        if by["informational"] else []
+    told += [f"{len(idle)} {'does' if len(idle) == 1 else 'do'} not apply here"] if idle else []
+    said = f"Of {numbers.count(len(finding.checks), 'check')}, {numbers.listed(told)}."
+    if by["worry"]:
+        said += " To read first: " + numbers.listed((f"“{c.title.rstrip('.')}”" for c in by["worry"]), most=12) + "."
+    return Point("Checks", said, "against" if by["worry"] else "for" if by["pass"] else "neutral")
+
+
+def _left_out(finding: Finding) -> Point:
+    return Point("The interval", carried(finding))
+
+
+def carried(finding: Finding) -> str:
+    """Which uncertainties the interval carries, and which it does not."""
+    effect = finding.effect
+    assert effect is not None
+    inside = numbers.listed(CARRIED.get(c, c) for c in effect.carries)
+    outside = []
+    if "confounding" not in effect.carries and effect.spec.strategy != "rct":
+        outside.append("causes that nobody measured")
+    if "graph" not in effect.carries and finding.graph is not None:
+        learned = finding.discovery is not None
+        outside.append("the choice of the graph, which was learned from the same data" if learned
+                       else "the choice of the graph")
+    outside += ["errors of measurement", "how the people in the data were selected"]
+    return f"The interval carries {inside or 'no uncertainty'}. It does not carry {numbers.listed(outside, most=9)}."
+
+
+# What was not answered
+
+
+def asked(finding: Finding) -> str:
+    """What was to be estimated, in words, as far as it is known."""
+    wanted: Any = finding.spec
+    names = ((wanted.treatments, wanted.outcomes) if wanted is not None
+             else tuple(_names(getattr(finding.identified, role, None)) for role in ("treatment", "outcome")))
+    if not names[0] or not names[1]:
+        return ""
+    return f"The effect of {numbers.listed(map(name, names[0]))} on {numbers.listed(map(name, names[1]))}"
+
+
+def _names(value: Any) -> tuple[str, ...]:
+    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+
+
+def _remedy(finding: Finding) -> str:
+    remedy = finding.refused.remedy if finding.refused is not None else getattr(finding.identified, "remedy", "")
+    return remedy or ""
+
+
+def remedy(finding: Finding) -> str:
+    """What would help, or nothing."""
+    return _remedy(finding)
+
+
+# The data
+
+
+def rows_sentence(finding: Finding) -> str:
+    """Rows read, rows used, and that none was lost in silence."""
+    total = rows_read(finding)
+    effect = finding.effect
+    if effect is None:
+        return "" if total is None else f"The data have {numbers.count(total, 'row')}."
+    if total is None:
+        return f"The estimate uses {numbers.count(effect.n, 'row')}."
+    if effect.n == total:
+        return f"The estimate uses all {numbers.count(total, 'row')}."
+    lost = total - effect.n
+    return (f"The estimate uses {numbers.count(effect.n)} of {numbers.count(total, 'row')}; "
+            f"{numbers.count(lost)} {'is' if lost == 1 else 'are'} not used, for the reasons below.")
+
+
+def rows_read(finding: Finding) -> int | None:
+    """Rows of the table, from the effect's provenance, the profile or the study's."""
+    if finding.effect is not None:
+        return finding.effect.provenance.rows
+    rows = getattr(finding.profile, "n_rows", None)
+    return rows if rows is not None else finding.provenance.get("rows")
+
+
+ROWS = frozenset({"rows_dropped", "population", "arms_dropped", "rows_trimmed", "trimmed"})
+
+
+def about_rows(code: str) -> bool:
+    """Whether a remark of this code says why rows were not used."""
+    return code in ROWS or "rows_" in code or code.endswith("_rows")
+
+
