@@ -13,6 +13,7 @@ from typing import Any
 from cyclopts import App, CycloptsError
 
 from whence.cli import screen
+from whence.cli.inputs import reason
 from whence.cli.status import ANSWERED, BAD_INPUT, DEFECT, PIPE_CLOSED
 from whence.core.errors import WhenceError, unknown_name
 
@@ -81,6 +82,8 @@ def run(argv: Sequence[str]) -> int:
     except Exception as error:
         if os.environ.get("WHENCE_DEBUG"):
             raise
+        if isinstance(error, (OSError, MemoryError)):
+            return _failed(_machine(error), argv, BAD_INPUT)
         return _failed(_defect(error), argv, DEFECT)
 
 
@@ -104,12 +107,12 @@ def _help_console(argv: Sequence[str]) -> Any:
 
 def _failed(error: WhenceError, argv: Sequence[str], status: int) -> int:
     screen.fail(error.message, hint=error.hint, allowed=_unsaid(error))
-    if "--json" in argv:
-        try:
+    try:
+        if "--json" in argv:
             screen.emit({"error": error.to_dict()})
-            sys.stdout.flush()
-        except BrokenPipeError:
-            _abandon_stdout()
+        sys.stdout.flush()
+    except OSError:
+        _abandon_stdout()
     return status
 
 
@@ -120,6 +123,15 @@ def _unsaid(error: WhenceError) -> object:
     words = [error.allowed] if isinstance(error.allowed, str) else [str(a) for a in error.allowed]
     said = f"{error.message} {error.hint or ''}"
     return None if all(word in said for word in words) or "Did you mean" in said else error.allowed
+
+
+def _machine(error: OSError | MemoryError) -> WhenceError:
+    """The machine said no: a full disk, a folder without permission, too little memory."""
+    if isinstance(error, MemoryError):
+        return WhenceError("There is not enough memory for this.", code="memory",
+                           hint="Name fewer columns, or use a machine with more memory.")
+    place = f" ({error.filename})" if error.filename else ""
+    return WhenceError(f"The system refused: {reason(error)}{place}.", code="system", value=error.errno)
 
 
 def _defect(error: Exception) -> WhenceError:
@@ -136,6 +148,7 @@ def _help_command(argv: Sequence[str]) -> str:
 
 
 def _abandon_stdout() -> None:
-    # The reader of the pipe went away (`| head`). Python would complain when it flushes at exit.
+    # Nobody can be written to: the reader of the pipe went away (`| head`), or the disk is full. Python would
+    # complain when it flushes at exit.
     with contextlib.suppress(OSError, ValueError, AttributeError):
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -23,7 +23,7 @@ ASCII = {
     "\u2013": "-", "\u2014": "-", "\u2018": "'", "\u2019": "'", "\u201c": '"', "\u201d": '"', "\u2026": "...",
     "\u2192": "->", "\u2194": "<->", "\u00d7": "x", "\u00b7": "*", "\u2264": "<=", "\u2265": ">=", "\u2260": "!=",
     "\u00b1": "+/-", "\u2212": "-", "\u00b2": "^2", "\u2713": "ok", "\u03b1": "alpha", "\u22a5": "_||_",
-    "\u2211": "sum",
+    "\u2211": "sum", "\u00df": "ss",
 }  # fmt: skip
 
 
@@ -40,8 +40,8 @@ def _ascii_for(error: UnicodeError) -> tuple[str, int]:
         raise error
     out = []
     for c in error.object[error.start : error.end]:
-        plain = ASCII.get(c) or unicodedata.normalize("NFKD", c).encode("ascii", "ignore").decode()
-        out.append(plain or "?")
+        parts = ASCII.get(c) or "".join(ASCII.get(k, k) for k in unicodedata.normalize("NFKD", c))
+        out.append(parts.encode("ascii", "ignore").decode() or "?")
     return "".join(out), error.end
 
 
@@ -149,18 +149,3 @@ def fail(message: str, *, hint: str | None = None, allowed: Any = None) -> None:
 def _listed(values: Sequence[str], most: int = 12) -> str:
     more = f", ... ({len(values) - most} more)" if len(values) > most else ""
     return ", ".join(values[:most]) + more
-
-
-def number(value: Any, digits: int = 4) -> str:
-    """A number for people: significant digits, thousands separated, no scientific notation where plain reads well."""
-    if value is None:
-        return "-"
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return clean(value)
-    if isinstance(value, int) or (value.is_integer() and abs(value) < 1e15):
-        return f"{int(value):,}"
-    size = abs(value)
-    if size >= 1e7 or size < 1e-4:
-        return f"{value:.{digits - 1}e}"
-    places = max(0, digits - len(str(int(size)))) if size >= 1 else digits
-    return f"{value:,.{places}f}"

@@ -7,6 +7,8 @@ from typing import Any
 from whence.checks.check import Check
 from whence.cli import screen
 from whence.core.result import to_plain
+from whence.estimation.effect import Comparison, Effect
+from whence.report import numbers
 from whence.report.finding import Finding
 
 VERDICTS = {"pass": ("pass", "32"), "worry": ("worry", "33"), "informational": ("note", "")}
@@ -59,24 +61,25 @@ def _effect(finding: Finding) -> None:
     assert effect is not None
     screen.heading("Answer")
     screen.say(answer_sentence(finding))
-    rows = [(effect.method, *_numbers(effect), f"{effect.n:,}")]
-    rows += [(other.method, *_numbers(other), f"{other.n:,}") for other in finding.alternatives]
-    head = ("method", "estimate", "std. error", f"{effect.level:.0%} interval", "p", "rows")
+    answers = (effect, *finding.alternatives)
+    written = numbers.scale(effect.standard_error, [a.estimate for a in answers])
+    rows = [(a.method, *_numbers(a, written), numbers.count(a.n)) for a in answers]
+    head = ("method", "estimate", "std. error", f"{numbers.level(effect.level)} interval", "p", "rows")
     screen.say()
     screen.table(head, rows, right=("estimate", "std. error", "p", "rows"))
     if len(effect.comparisons) > 1:
         screen.heading("Each contrast")
         screen.table(
             ("contrast", "estimate", "std. error", "interval", "p"),
-            [(c.label, *_numbers(c)) for c in effect.comparisons], right=("estimate", "std. error", "p"),
+            [(c.label, *_numbers(c, written)) for c in effect.comparisons], right=("estimate", "std. error", "p"),
         )
 
 
-def _numbers(answer: Any) -> tuple[str, str, str, str]:
-    low, high = answer.interval
-    p = "<0.001" if answer.p_value < 0.001 else f"{answer.p_value:.3f}"
-    show = screen.number
-    return show(answer.estimate), show(answer.standard_error), f"{show(low)} to {show(high)}", p
+def _numbers(answer: Effect | Comparison, written: numbers.Scale) -> tuple[str, str, str, str]:
+    p = numbers.p_value(answer.p_value).removeprefix("p ").removeprefix("= ")
+    return (
+        written.number(answer.estimate), written.number(answer.standard_error), written.interval(answer.interval), p
+    )
 
 
 def _check(check: Check) -> None:
