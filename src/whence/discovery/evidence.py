@@ -1,0 +1,137 @@
+"""Why each pair is joined or not, and why each unshielded triple is or is not a collider."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Literal, overload
+
+import numpy as np
+
+from whence.core.result import fields_to_plain
+
+Status = Literal["clear", "ambiguous", "overruled", "knowledge"]
+
+
+@dataclass(frozen=True)
+class EdgeEvidence:
+    """What decided one pair, a before b by name.
+
+    present: whether the graph joins them. decided_by: ``"test"``, or ``"knowledge"`` when an arrow is
+    required or both are forbidden. test, statistic, df, p_value, n, given: the test that separated the
+    pair, with its separating set, or else the one that came closest (the largest p-value), None when no
+    test was possible.
+    """
+
+    a: str
+    b: str
+    present: bool
+    decided_by: Literal["test", "knowledge"]
+    test: str | None
+    statistic: float | None
+    df: float | None
+    p_value: float | None
+    n: int | None
+    given: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class TripleEvidence:
+    """What decided whether b is a collider between a and c, which are not joined.
+
+    p_with, p_without: the largest p-value over conditioning sets with b and without b, None when there is
+    none; separating_with, separating_without: how many such sets separate a and c. collider: what the
+    graph has. status: ``"clear"``; ``"ambiguous"`` when sets of both kinds separate; ``"overruled"`` when
+    stronger evidence elsewhere left no room for the verdict of the tests; ``"knowledge"`` when knowledge decides.
+    """
+
+    a: str
+    b: str
+    c: str
+    collider: bool
+    status: Status
+    p_with: float | None
+    p_without: float | None
+    separating_with: int
+    separating_without: int
+
+
+@dataclass(frozen=True, eq=False)
+class PairTable(Sequence[EdgeEvidence]):
+    """The evidence of all pairs in arrays, read as a sequence of ``EdgeEvidence`` in name order.
+
+    names: sorted. present, by_knowledge: bool (P,) over the pairs i < j in row order. p_value, statistic,
+    df: float64 (P,), NaN for none; n: int64 (P,), -1 for no test. size: int32 (P,) and given: int32, flat,
+    with ``start`` int64 (P,): the set of pair p is ``given[start[p] : start[p] + size[p]]``. tests: name of
+    the test per pair as a code into ``test_names``, -1 for none.
+    """
+
+    names: tuple[str, ...]
+    present: np.ndarray
+    by_knowledge: np.ndarray
+    p_value: np.ndarray
+    statistic: np.ndarray
+    df: np.ndarray
+    n: np.ndarray
+    size: np.ndarray
+    start: np.ndarray
+    given: np.ndarray
+    tests: np.ndarray
+    test_names: tuple[str, ...]
+
+    def __len__(self) -> int:
+        return len(self.present)
+
+    @overload
+    def __getitem__(self, index: int) -> EdgeEvidence: ...
+    @overload
+    def __getitem__(self, index: slice) -> tuple[EdgeEvidence, ...]: ...
+    def __getitem__(self, index: int | slice) -> EdgeEvidence | tuple[EdgeEvidence, ...]:
+        if isinstance(index, slice):
+            return tuple(self._row(p) for p in range(*index.indices(len(self))))
+        if not -len(self) <= index < len(self):
+            raise IndexError(index)
+        return self._row(index % len(self))
+
+    def __iter__(self) -> Iterator[EdgeEvidence]:
+        return map(self._row, range(len(self)))
+
+    def of(self, a: str, b: str) -> EdgeEvidence:
+        """The evidence of one pair. Raises ``KeyError`` for a name that is no node."""
+        at = {name: i for i, name in enumerate(self.names)}
+        return self._row(int(pair_index(len(self.names), *sorted((at[a], at[b])))))
+
+    def _row(self, p: int) -> EdgeEvidence:
+        i, j = pair_nodes(len(self.names), p)
+        tested = self.tests[p] >= 0
+        first = int(self.start[p])
+        given = tuple(self.names[k] for k in self.given[first : first + int(self.size[p])])
+        return EdgeEvidence(
+            self.names[i], self.names[j], bool(self.present[p]),
+            "knowledge" if self.by_knowledge[p] else "test",
+            self.test_names[self.tests[p]] if tested else None,
+            _number(self.statistic[p]), _number(self.df[p]), _number(self.p_value[p]),
+            int(self.n[p]) if tested else None, given,
+        )
+
+    def to_dict(self) -> list[dict[str, object]]:
+        return [fields_to_plain(row) for row in self]
+
+
+def pair_index(d: int, i: int | np.ndarray, j: int | np.ndarray) -> int | np.ndarray:
+    """Place of the pair i < j among the d (d - 1) / 2 pairs in row order."""
+    return i * (2 * d - i - 1) // 2 + j - i - 1
+
+
+def pair_nodes(d: int, p: int) -> tuple[int, int]:
+    """The pair i < j at place p."""
+    i = int((2 * d - 1 - np.sqrt((2 * d - 1) ** 2 - 8 * p)) // 2)
+    while i * (2 * d - i - 1) // 2 > p:  # the root may be rounded up
+        i -= 1
+    while (i + 1) * (2 * d - i - 2) // 2 <= p:
+        i += 1
+    return i, p - i * (2 * d - i - 1) // 2 + i + 1
+
+
+def _number(value: float) -> float | None:
+    return None if np.isnan(value) else float(value)

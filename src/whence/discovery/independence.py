@@ -1,0 +1,221 @@
+"""Many independence tests at once, as the skeleton and collider searches need them.
+
+Two ways: ``GaussianTests`` reads one correlation matrix and runs in the native kernel; ``EachTest`` asks one
+test after another, on data of any kind and with rows missing test by test.
+"""
+
+from __future__ import annotations
+
+import functools
+import itertools
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import numpy as np
+
+from whence import kernels
+from whence.stats.citest.fisher_z import critical_correlation
+
+NO_TEST = 2.0  # what the kernel says when no correlation could be computed
+
+
+@dataclass(frozen=True)
+class Lists:
+    """Candidate parents of every node, ascending: of node i ``nodes[starts[i] : starts[i + 1]]``."""
+
+    starts: np.ndarray
+    nodes: np.ndarray
+
+    @staticmethod
+    def of(matrix: np.ndarray) -> Lists:
+        """From a bool (d, d) matrix: entry [z, x] says that z is a candidate of x."""
+        owner, node = np.nonzero(matrix.T)
+        starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(matrix)))])
+        return Lists(starts.astype(np.int64), node.astype(np.int32))
+
+    def row(self, i: int) -> list[int]:
+        return self.nodes[self.starts[i] : self.starts[i + 1]].tolist()
+
+
+@dataclass(frozen=True)
+class Level:
+    """Tests of m pairs given sets of one size.
+
+    separated: bool (m,). p_value (NaN: no test possible), statistic, df (NaN: none): float64 (m,), n: int64
+    (m,), sets: int32 (m, size); of the test that separated the pair, or of the one with the largest p-value.
+    tests: int64 (m, 2), how many were made and how many were impossible.
+    """
+
+    separated: np.ndarray
+    p_value: np.ndarray
+    statistic: np.ndarray
+    df: np.ndarray
+    n: np.ndarray
+    sets: np.ndarray
+    tests: np.ndarray
+
+
+@dataclass(frozen=True)
+class Middles:
+    """Evidence on t triples: separating int64 (t, 2), how many sets with and without the middle node
+    separate its ends; p_value float64 (t, 2), the largest p-value with and without it, NaN for no test."""
+
+    separating: np.ndarray
+    p_value: np.ndarray
+
+
+class Tests(Protocol):
+    """What the searches ask of the data. name: the test's card. largest: the largest conditioning set
+    that the rows allow. budget: how many tests of one level are reasonable. block: tests between reports."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def largest(self) -> int: ...
+    @property
+    def budget(self) -> float: ...
+    @property
+    def block(self) -> int: ...
+
+    def level(self, lists: Lists, pairs: np.ndarray, size: int, alpha: float) -> Level:
+        """Tests pairs int32 (m, 2) given every set of ``size`` candidates of either end, in lexicographic
+        order, until one separates them."""
+        ...
+
+    def middles(
+        self, lists: Lists, pairs: np.ndarray, starts: np.ndarray, middles: np.ndarray, largest: int, alpha: float
+    ) -> Middles:
+        """Tests pairs given every set of at most ``largest`` candidates of either end; the middle nodes of
+        pair p are ``middles[starts[p] : starts[p + 1]]``."""
+        ...
+
+
+@functools.cache
+def threads() -> int:
+    """Processors this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+@dataclass(frozen=True, eq=False)
+class GaussianTests:
+    """Fisher's z on a correlation matrix (d, d) of n rows, nodes in name order."""
+
+    corr: np.ndarray
+    n: int
+    name: str = "fisher_z"
+    budget: float = 5e8
+    block: int = 4_000_000
+
+    @property
+    def largest(self) -> int:
+        return self.n - 4
+
+    def level(self, lists: Lists, pairs: np.ndarray, size: int, alpha: float) -> Level:
+        from scipy.special import ndtr
+
+        m = len(pairs)
+        separated, r = np.zeros(m, dtype=np.uint8), np.empty(m)
+        sets, tests = np.zeros((m, size), dtype=np.int32), np.zeros((m, 2), dtype=np.int64)
+        kernels.gaussian_level(
+            self.corr, lists.starts, lists.nodes, pairs, size, critical_correlation(alpha, self.n, size),
+            threads(), separated, r, sets, tests,
+        )
+        r[r == NO_TEST] = np.nan
+        limit = 1 - 1e-15
+        z = np.arctanh(np.clip(r, -limit, limit)) * np.sqrt(self.n - size - 3)
+        p = 2 * ndtr(-np.abs(z))
+        return Level(separated.astype(bool), p, z, np.full(m, np.nan), np.full(m, self.n), sets, tests)
+
+    def middles(
+        self, lists: Lists, pairs: np.ndarray, starts: np.ndarray, middles: np.ndarray, largest: int, alpha: float
+    ) -> Middles:
+        from scipy.special import ndtr
+
+        sizes = np.arange(min(largest, self.largest) + 1)
+        critical = np.array([critical_correlation(alpha, self.n, int(k)) for k in sizes])
+        separating = np.zeros((len(middles), 2), dtype=np.int64)
+        smallest = np.full((len(middles), 2), np.inf)
+        kernels.gaussian_triples(
+            self.corr, lists.starts, lists.nodes, pairs, starts, middles, critical,
+            np.sqrt(self.n - sizes - 3.0), threads(), separating, smallest,
+        )
+        return Middles(separating, np.where(np.isinf(smallest), np.nan, 2 * ndtr(-smallest)))
+
+
+@dataclass(frozen=True)
+class Answer:
+    """One test's answer; p_value None when it was impossible."""
+
+    p_value: float | None
+    statistic: float
+    df: float
+    n: int
+
+
+@dataclass(frozen=True, eq=False)
+class EachTest:
+    """One call of ``ask(x, y, given)`` per test, remembered."""
+
+    name: str
+    ask: Callable[[int, int, tuple[int, ...]], Answer]
+    largest: int
+    budget: float = 2e6
+    block: int = 500
+    known: dict[tuple[int, int, tuple[int, ...]], Answer] = field(default_factory=dict, repr=False)
+
+    def _answer(self, x: int, y: int, given: tuple[int, ...]) -> Answer:
+        key = (min(x, y), max(x, y), tuple(sorted(given)))
+        if key not in self.known:
+            self.known[key] = self.ask(*key)
+        return self.known[key]
+
+    def level(self, lists: Lists, pairs: np.ndarray, size: int, alpha: float) -> Level:
+        m = len(pairs)
+        separated, numbers = np.zeros(m, dtype=bool), np.full((3, m), np.nan)
+        n, sets = np.full(m, -1, dtype=np.int64), np.zeros((m, size), dtype=np.int32)
+        tests = np.zeros((m, 2), dtype=np.int64)
+        for k, (x, y) in enumerate(pairs.tolist()):
+            best = -1.0
+            for given in _sets(lists, x, y, size):
+                answer = self._answer(x, y, given)
+                tests[k, answer.p_value is None] += 1
+                if answer.p_value is None or answer.p_value <= best:
+                    continue
+                best = answer.p_value
+                numbers[:, k], n[k] = (best, answer.statistic, answer.df), answer.n
+                sets[k] = given
+                if best > alpha:
+                    separated[k] = True
+                    break
+        return Level(separated, numbers[0], numbers[1], numbers[2], n, sets, tests)
+
+    def middles(
+        self, lists: Lists, pairs: np.ndarray, starts: np.ndarray, middles: np.ndarray, largest: int, alpha: float
+    ) -> Middles:
+        separating = np.zeros((len(middles), 2), dtype=np.int64)
+        largest_p = np.full((len(middles), 2), np.nan)
+        for k, (x, y) in enumerate(pairs.tolist()):
+            span = range(starts[k], starts[k + 1])
+            for given in itertools.chain.from_iterable(_sets(lists, x, y, s) for s in range(largest + 1)):
+                p = self._answer(x, y, given).p_value
+                if p is None:
+                    continue
+                for q in span:
+                    without = int(middles[q] not in given)
+                    separating[q, without] += p > alpha
+                    largest_p[q, without] = np.fmax(largest_p[q, without], p)
+        return Middles(separating, largest_p)
+
+
+def _sets(lists: Lists, x: int, y: int, size: int) -> Iterator[tuple[int, ...]]:
+    """Sets of candidates of x in lexicographic order, then those of y that are not among them."""
+    first = [z for z in lists.row(x) if z != y]
+    known = set(first)
+    yield from itertools.combinations(first, size)
+    for given in itertools.combinations([z for z in lists.row(y) if z != x], size):
+        if not known.issuperset(given):
+            yield given

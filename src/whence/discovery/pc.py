@@ -1,0 +1,142 @@
+"""PC-stable: a class of causal graphs from conditional independence tests."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from whence.core.card import Card, Parameter
+from whence.core.progress import SILENT, Progress
+from whence.core.result import Remark
+from whence.discovery.evidence import PairTable, TripleEvidence, pair_index
+from whence.discovery.independence import Tests
+from whence.discovery.orientation import break_cycles, fit_dag, judge_triples, triple_evidence
+from whence.discovery.skeleton import Skeleton, skeleton
+from whence.graphs.classes import CPDAG, MPDAG
+from whence.graphs.graph import TAIL
+from whence.graphs.knowledge import Knowledge
+from whence.graphs.orient import class_of, meek
+
+CARD = Card(
+    name="pc",
+    task="discovery",
+    title="PC-stable",
+    summary="Removes the edge of every pair that some conditioning set makes independent, then orients what "
+    "the independences determine. The answer does not depend on the order of the columns.",
+    data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
+    assumptions=(
+        "No unmeasured variable causes two measured ones.",
+        "Causes do not run in circles.",
+        "Every independence in the population follows from the graph (faithfulness).",
+        "The independence test fits the data: linear Gaussian for numbers, stratified counts for categories.",
+    ),
+    parameters=(
+        Parameter("alpha", "float", 0.01, "level of the tests: a pair is joined unless a test's p-value exceeds it",
+                  low=0.0, high=1.0, open_ends=True),
+        Parameter("max_conditioning", "int", None, "largest conditioning set; None lets the data and the work "
+                  "needed decide", low=0, optional=True),
+    ),
+    output="CPDAG, or MPDAG with knowledge",
+    cost="grows with the number of pairs, and exponentially with the number of neighbours of a node",
+    citations=(
+        "Spirtes, P., Glymour, C. and Scheines, R. (2000). Causation, Prediction, and Search. MIT Press.",
+        "Colombo, D. and Maathuis, M. H. (2014). Order-independent constraint-based causal structure learning. "
+        "Journal of Machine Learning Research 15:3921-3962.",
+        "Ramsey, J. (2016). Improving accuracy and scalability of the PC algorithm by maximizing p-value. "
+        "arXiv:1610.00378.",
+        "Dor, D. and Tarsi, M. (1992). A simple algorithm to construct a consistent extension of a partially "
+        "oriented graph. Technical report R-185, UCLA.",
+    ),
+    function="whence.discovery.pc:pc",
+)
+
+
+@dataclass(frozen=True, eq=False)
+class Learned:
+    """What a constraint-based method hands back: the graph, the evidence of every pair and of every
+    unshielded triple, and what to be warned about."""
+
+    graph: CPDAG | MPDAG
+    evidence: PairTable
+    triples: tuple[TripleEvidence, ...]
+    remarks: tuple[Remark, ...]
+
+
+def pc(
+    tests: Tests, names: tuple[str, ...], knowledge: Knowledge | None, parameters: Mapping[str, Any],
+    progress: Progress = SILENT,
+) -> Learned:
+    """Learns a CPDAG, or with knowledge an MPDAG that agrees with it.
+
+    tests: about the nodes ``names``, which must be sorted. When the tests contradict each other, so that no DAG
+    follows all their verdicts on colliders, the weakest give way (``fit_dag``); each is in ``triples`` as
+    ``"overruled"``.
+    """
+    alpha = parameters["alpha"]
+    may, required = _constraints(names, knowledge)
+    found = skeleton(tests, names, may, required, alpha, parameters["max_conditioning"], progress)
+    adjacent, broken = break_cycles(found.adjacent, may, required, found.evidence)
+    found = _without(found, adjacent, broken)
+    triples = judge_triples(found, tests, may, alpha)
+    fit = fit_dag(adjacent, triples, may)
+    marks = class_of(fit.marks)
+    told = triple_evidence(names, triples, fit)
+    remarks = (*found.remarks, *_about_triples(told))
+    if not knowledge:
+        return Learned(CPDAG(names, marks), found.evidence, told, remarks)
+    open_ended = (marks == TAIL) & (marks.T == TAIL)
+    known = [(int(i), int(j)) for i, j in np.argwhere(open_ended & may & ~may.T)]
+    return Learned(MPDAG(names, meek(marks, known)), found.evidence, told, remarks)
+
+
+def _constraints(names: tuple[str, ...], knowledge: Knowledge | None) -> tuple[np.ndarray, np.ndarray]:
+    """bool (d, d) each: which arrows may be, and which must be."""
+    d = len(names)
+    may, required = ~np.eye(d, dtype=bool), np.zeros((d, d), dtype=bool)
+    if knowledge:
+        may = knowledge.allowed(names)
+        at = {name: i for i, name in enumerate(names)}
+        for a, b in knowledge.required:
+            required[at[a], at[b]] = True
+    return may, required
+
+
+def _without(found: Skeleton, adjacent: np.ndarray, broken: list[tuple[int, int]]) -> Skeleton:
+    """The skeleton without the edges that forced directions could not keep, with a remark for each."""
+    if not broken:
+        return found
+    names, evidence = found.names, found.evidence
+    i, j = np.triu_indices(len(names), 1)
+    by_knowledge = evidence.by_knowledge.copy()
+    remarks = list(found.remarks)
+    for a, b in broken:
+        by_knowledge[pair_index(len(names), a, b)] = True
+        text = (
+            f"The data join {names[a]} and {names[b]}, but the directions that knowledge leaves would then make "
+            "a cycle. The edge was taken away."
+        )
+        remarks.append(Remark("knowledge_cycle", text, (names[a], names[b])))
+    evidence = replace(evidence, present=adjacent[i, j], by_knowledge=by_knowledge)
+    return Skeleton(names, adjacent, evidence, found.depth, tuple(remarks))
+
+
+def _about_triples(told: tuple[TripleEvidence, ...]) -> list[Remark]:
+    """One remark for the ambiguous triples and one for the overruled ones."""
+    out = []
+    sentences = {
+        "ambiguous": "the tests do not agree whether {b} is a common effect of {a} and {c}; the largest p-value "
+        "decided",
+        "overruled": "the tests' verdict on {b} between {a} and {c} gave way to stronger evidence that contradicts it",
+    }
+    for status, sentence in sentences.items():
+        chosen = [t for t in told if t.status == status]
+        if chosen:
+            first = sentence.format(a=chosen[0].a, b=chosen[0].b, c=chosen[0].c)
+            more = f" (and {len(chosen) - 1} more like it)" if len(chosen) > 1 else ""
+            about = tuple(sorted({name for t in chosen for name in (t.a, t.b, t.c)}))
+            evidence = {"triples": [[t.a, t.b, t.c] for t in chosen[:50]], "count": len(chosen)}
+            out.append(Remark(f"{status}_orientation", f"{first[0].upper()}{first[1:]}{more}.", about, evidence))
+    return out

@@ -1,0 +1,185 @@
+"""Which pairs are joined: the order-independent search of PC-stable.
+
+Colombo, D. and Maathuis, M. H. (2014). Order-independent constraint-based causal structure learning. Journal
+of Machine Learning Research 15:3921-3962, algorithm 4.1.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from whence.core.progress import Progress
+from whence.core.result import Remark
+from whence.discovery.evidence import PairTable, pair_index
+from whence.discovery.independence import Level, Lists, Tests
+
+
+@dataclass(frozen=True, eq=False)
+class Skeleton:
+    """names: sorted. adjacent: bool (d, d). evidence: of every pair. depth: largest conditioning set tried.
+    remarks: where the search was cut, tests that were impossible, required edges without support."""
+
+    names: tuple[str, ...]
+    adjacent: np.ndarray
+    evidence: PairTable
+    depth: int
+    remarks: tuple[Remark, ...]
+
+
+def skeleton(
+    tests: Tests, names: tuple[str, ...], may: np.ndarray, required: np.ndarray, alpha: float,
+    max_conditioning: int | None, progress: Progress,
+) -> Skeleton:
+    """Removes the edge of every pair that some set of candidate parents separates.
+
+    names: sorted. may: bool (d, d), whether i --> j is allowed; a pair with neither direction is never
+    joined, and only candidates that may be a node's parents enter its conditioning sets. required: bool
+    (d, d), arrows that stay whatever the tests say. Sets grow by one per level; within a level the
+    candidates are those at its start, so the order of the nodes does not matter.
+    """
+    d = len(names)
+    keep = required | required.T
+    adjacent = (may | may.T) | keep
+    i, j = np.triu_indices(d, 1)
+    open_pairs = np.column_stack([i, j]).astype(np.int32)[adjacent[i, j]]
+    record = _Record(d, ~adjacent[i, j] | keep[i, j])
+    limit = tests.largest if max_conditioning is None else min(tests.largest, max_conditioning)
+    size, remarks = 0, []
+    while True:
+        lists = Lists.of(adjacent & may)
+        width = np.diff(lists.starts)[open_pairs] - may[open_pairs[:, ::-1], open_pairs]
+        open_pairs = open_pairs[(width >= size).any(axis=1)]
+        if not len(open_pairs):
+            break
+        work = _ways(width[(width >= size).any(axis=1)], size).sum(axis=1)
+        cut = _cut(size, limit, work.sum(), tests, max_conditioning)
+        if cut is not None:
+            remarks += cut
+            break
+        found = record.level(tests, lists, open_pairs, work, size, alpha, progress)
+        gone = open_pairs[found & ~keep[open_pairs[:, 0], open_pairs[:, 1]]]
+        adjacent[gone[:, 0], gone[:, 1]] = adjacent[gone[:, 1], gone[:, 0]] = False
+        open_pairs = open_pairs[~found]
+        size += 1
+    evidence = record.table(names, adjacent[i, j], tests.name)
+    return Skeleton(names, adjacent, evidence, max(size - 1, 0),
+                    (*remarks, *record.impossible(names), *_unsupported(evidence, keep, alpha)))
+
+
+class _Record:
+    """The evidence of all pairs while the search runs."""
+
+    def __init__(self, d: int, by_knowledge: np.ndarray) -> None:
+        pairs = len(by_knowledge)
+        self.d, self.by_knowledge = d, by_knowledge
+        self.numbers = np.full((3, pairs), np.nan)  # p-value, statistic, df
+        self.n = np.full(pairs, -1, dtype=np.int64)
+        self.size, self.start = np.zeros(pairs, dtype=np.int32), np.zeros(pairs, dtype=np.int64)
+        self.sets: list[np.ndarray] = []
+        self.stored = 0
+        self.undefined = np.zeros(pairs, dtype=np.int64)
+        self.made = 0
+
+    def level(
+        self, tests: Tests, lists: Lists, pairs: np.ndarray, work: np.ndarray, size: int, alpha: float,
+        progress: Progress,
+    ) -> np.ndarray:
+        """Runs one level in blocks, notes the evidence and says which pairs were separated."""
+        separated = np.zeros(len(pairs), dtype=bool)
+        progress.begin(f"testing pairs given {size} other{'' if size == 1 else 's'}", len(pairs))
+        try:
+            for block in _blocks(work, tests.block):
+                found = tests.level(lists, pairs[block], size, alpha)
+                separated[block] = found.separated
+                self._note(found, pairs[block], size)
+                progress.step(block.stop - block.start)
+        finally:
+            progress.end()
+        return separated
+
+    def _note(self, found: Level, pairs: np.ndarray, size: int) -> None:
+        at = np.asarray(pair_index(self.d, pairs[:, 0].astype(np.int64), pairs[:, 1]))
+        self.made += int(found.tests[:, 0].sum())
+        self.undefined[at] += found.tests[:, 1]
+        new = found.separated | (np.fmax(self.numbers[0, at], -1.0) < found.p_value)
+        at = at[new]
+        self.numbers[:, at] = found.p_value[new], found.statistic[new], found.df[new]
+        self.n[at], self.size[at] = found.n[new], size
+        self.start[at] = self.stored + size * np.arange(len(at))
+        self.sets.append(found.sets[new].ravel())
+        self.stored += self.sets[-1].size
+
+    def table(self, names: tuple[str, ...], present: np.ndarray, test: str) -> PairTable:
+        p, statistic, df = self.numbers
+        given = np.concatenate([np.empty(0, dtype=np.int32), *self.sets])
+        tests = np.where(np.isnan(p), -1, 0).astype(np.int8)
+        return PairTable(names, present, self.by_knowledge, p, statistic, df, self.n, self.size, self.start,
+                         given, tests, (test,))
+
+    def impossible(self, names: tuple[str, ...]) -> list[Remark]:
+        """Tests that could not be made leave the edge in place; this says for which pairs."""
+        pairs = np.flatnonzero(self.undefined)
+        if not len(pairs):
+            return []
+        i, j = np.triu_indices(self.d, 1)
+        never = pairs[np.isnan(self.numbers[0, pairs])]
+        about = tuple(sorted({names[k] for k in (*i[pairs], *j[pairs])}))
+        text = (
+            f"{int(self.undefined.sum()):,} tests of {len(pairs):,} pairs were impossible: variables determine "
+            "each other, are never seen together, or leave too few rows. An impossible test removes no edge."
+        )
+        evidence = {
+            "tests": int(self.undefined.sum()),
+            "pairs": [[names[i[p]], names[j[p]]] for p in pairs[:50]],
+            "never_tested": [[names[i[p]], names[j[p]]] for p in never[:50]],
+        }
+        return [Remark("impossible_tests", text, about, evidence)]
+
+
+def _ways(width: np.ndarray, size: int) -> np.ndarray:
+    """Number of subsets of the given size of sets that large, as float."""
+    out = np.where(width >= size, 1.0, 0.0)
+    for k in range(size):
+        out *= np.maximum(width - k, 0) / (k + 1)
+    return out
+
+
+def _blocks(work: np.ndarray, limit: int) -> Iterator[slice]:
+    """Consecutive pairs with about ``limit`` tests together."""
+    group = (np.cumsum(work) // limit).astype(np.int64)
+    ends = [*np.flatnonzero(np.diff(group)) + 1, len(work)]
+    start = 0
+    for end in ends:
+        yield slice(start, int(end))
+        start = int(end)
+
+
+def _cut(size: int, limit: int, work: float, tests: Tests, asked: int | None) -> list[Remark] | None:
+    """None to go on with this level; else the remarks of stopping before it."""
+    if size > limit:
+        if asked is not None and limit == asked:
+            return []
+        text = f"Sets of {size} variables were not tried: the rows are too few for them."
+        return [Remark("too_few_rows_for_sets", text, (), {"size": size})]
+    if asked is None and work > tests.budget:
+        text = (
+            f"Sets of {size} or more variables were not tried: {work:.2g} tests would be needed. Edges that "
+            "only such sets separate are still there; max_conditioning overrides this."
+        )
+        return [Remark("search_cut", text, (), {"size": size, "tests": work})]
+    return None
+
+
+def _unsupported(evidence: PairTable, keep: np.ndarray, alpha: float) -> list[Remark]:
+    """Required edges that a test would have removed."""
+    i, j = np.triu_indices(len(evidence.names), 1)
+    weak = np.flatnonzero(keep[i, j] & (evidence.p_value > alpha))
+    out = []
+    for p in weak:
+        a, b = evidence.names[i[p]], evidence.names[j[p]]
+        text = f"{a} and {b} are joined because knowledge requires it; a test finds no dependence."
+        out.append(Remark("required_edge_unsupported", text, (a, b), {"p_value": float(evidence.p_value[p])}))
+    return out
