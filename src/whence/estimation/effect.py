@@ -74,20 +74,49 @@ class Effect:
     def __sub__(self, other: Effect) -> Effect:
         return _combine(self, other, -1.0)
 
+    def _repr_html_(self) -> str:
+        """A small table for notebooks."""
+        from html import escape
+
+        lo, hi = self.interval
+        rows = [
+            (f"{self.quantity}, {self.contrast}", f"<b>{self.estimate:.4g}</b>"),
+            (f"{self.level:.0%} interval", f"{lo:.4g} to {hi:.4g}"),
+            ("standard error", f"{self.standard_error:.3g}"),
+            ("p-value of no effect", f"{self.p_value:.3g}"),
+            ("method, rows", f"{escape(self.method)}, {self.n:,}"),
+            *((c.label, "{:.4g} ({:.4g} to {:.4g})".format(c.estimate, *c.interval)) for c in self.comparisons[1:]),
+            *(("note", escape(w.text)) for w in self.warnings),
+        ]
+        body = "".join(f"<tr><th style='text-align:left'>{escape(k)}</th><td>{v}</td></tr>" for k, v in rows)
+        return f"<table>{body}</table>"
+
     def __str__(self) -> str:
         lo, hi = self.interval
         return (f"{self.quantity} {self.contrast}: {self.estimate:.4g} "
                 f"({self.level:.0%} interval {lo:.4g} to {hi:.4g}; {self.method}, n = {self.n:,})")
 
 
-def normal_summary(estimate: float, standard_error: float, level: float = 0.95) -> tuple[tuple[float, float], float]:
-    """Normal interval and two-sided p-value. A zero standard error gives a point and p 0 or 1."""
-    from scipy.special import ndtr, ndtri
+def summarise(
+    estimate: float, standard_error: float, level: float = 0.95, df: float | None = None
+) -> tuple[tuple[float, float], float]:
+    """Interval and two-sided p-value from the t distribution, or the normal when ``df`` is None.
+
+    A zero standard error gives a point and p 0 or 1.
+    """
+    from scipy.special import ndtr, ndtri, stdtr, stdtrit
 
     if standard_error == 0:
         return (estimate, estimate), float(estimate == 0)
-    half = float(ndtri(0.5 + level / 2)) * standard_error
-    return (estimate - half, estimate + half), float(2 * ndtr(-abs(estimate) / standard_error))
+    tail, ratio = 0.5 + level / 2, -abs(estimate) / standard_error
+    half = float(ndtri(tail) if df is None else stdtrit(df, tail)) * standard_error
+    p_value = 2 * float(ndtr(ratio) if df is None else stdtr(df, ratio))
+    return (estimate - half, estimate + half), p_value
+
+
+def normal_summary(estimate: float, standard_error: float, level: float = 0.95) -> tuple[tuple[float, float], float]:
+    """``summarise`` with the normal distribution."""
+    return summarise(estimate, standard_error, level)
 
 
 def _combine(a: Effect, b: Effect, sign: float) -> Effect:
@@ -96,7 +125,7 @@ def _combine(a: Effect, b: Effect, sign: float) -> Effect:
         raise WhenceError(
             "These effects come from different tables, so their joint variance is unknown.",
             code="different_data", value=[a.provenance.data, b.provenance.data],
-            hint="If the tables are independent, add the squared standard errors yourself.",
+            hint="If the tables are independent, the squared standard errors add up.",
         )
     if a.influence is None or b.influence is None or a.rows is None or b.rows is None:
         raise WhenceError("An effect without influence values cannot be combined.", code="no_influence",
@@ -112,17 +141,24 @@ def _combine(a: Effect, b: Effect, sign: float) -> Effect:
     if a.clusters is None or b.clusters is None:
         variance = float(total @ total)
     else:
-        clusters = np.full(len(rows), -1, dtype=np.int64)
+        clusters = np.zeros(len(rows), dtype=np.int64)
         clusters[np.searchsorted(rows, a.rows)] = a.clusters
         clusters[np.searchsorted(rows, b.rows)] = b.clusters
         sums = np.bincount(clusters, weights=total)
         variance = float(sums @ sums)
     estimate, error = a.estimate + sign * b.estimate, math.sqrt(variance)
-    interval, p_value = normal_summary(estimate, error, a.level)
+    df = min((e.df for e in (a, b) if e.df is not None), default=None)
+    interval, p_value = summarise(estimate, error, a.level, df)
     word = "plus" if sign > 0 else "minus"
+    parts = {"first": a.provenance, "second": b.provenance}
+    provenance = replace(
+        a.provenance, method=f"{a.method} {word} {b.method}", parameters={k: v.parameters for k, v in parts.items()},
+        citations=tuple(dict.fromkeys(a.provenance.citations + b.provenance.citations)),
+    )
     return replace(
         a, estimate=estimate, standard_error=error, interval=interval, p_value=p_value, n=len(rows),
-        method=a.method if a.method == b.method else f"{a.method} {word} {b.method}",
+        method=a.method if a.method == b.method else f"{a.method} {word} {b.method}", df=df, provenance=provenance,
+        quantity=a.quantity if a.quantity == b.quantity else f"{a.quantity} {word} {b.quantity}",
         contrast=f"({a.contrast}) {word} ({b.contrast})", comparisons=(), diagnostics={}, propensity=None,
         assumptions=tuple(dict.fromkeys(a.assumptions + b.assumptions)),
         warnings=tuple({w.text: w for w in a.warnings + b.warnings}.values()),

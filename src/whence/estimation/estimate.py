@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
@@ -12,7 +13,7 @@ from whence.core.card import Card
 from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
 from whence.core.registry import find_card, load_function
-from whence.core.result import Provenance, Refused, versions
+from whence.core.result import Provenance, Refused, Remark, versions
 from whence.data.table import Table
 from whence.estimation.effect import Comparison, Effect
 from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, summaries
@@ -29,7 +30,8 @@ DESIGN = {
     "rct": "Who was treated was decided by chance.",
     "adjustment": "Nothing outside the controls affects both the treatment and the outcome.",
 }
-PACKAGES = {"aipw": ("numpy", "scipy", "scikit-learn")}
+FEWEST_FOR_AIPW = 20  # rows in the smallest arm
+ROWS_PER_COLUMN = 3
 COMMON = "One row's treatment does not affect another row's outcome."
 
 
@@ -62,7 +64,10 @@ def estimate(
     data = prepare(table, asked)
     if isinstance(data, Refused):
         return data
-    card = find_card("estimation", choose(data) if method == "auto" else method)
+    if method == "auto":
+        method, said = choose(data)
+        data = dataclasses.replace(data, remarks=(*data.remarks, *said))
+    card = find_card("estimation", method)
     parameters = checked(card, params)
     if asked.quantity != "ATE" and not data.treatment.discrete:
         return Refused(
@@ -77,8 +82,8 @@ def estimate(
 
 
 @functools.cache
-def _versions(*packages: str) -> Mapping[str, str]:
-    return versions(*packages)
+def _versions(method: str) -> Mapping[str, str]:
+    return versions("numpy", "scipy", *(("scikit-learn",) if method == "aipw" else ()))
 
 
 def as_spec(given: Any) -> Spec | Refused:
@@ -97,13 +102,22 @@ def as_spec(given: Any) -> Spec | Refused:
     )
 
 
-def choose(data: Prepared) -> str:
-    """The method ``"auto"`` stands for."""
-    if not data.treatment.discrete:
-        return "regression"
-    if data.spec.strategy == "rct" or not data.spec.controls:
-        return "regression" if data.spec.controls else "difference"
-    return "aipw"
+def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
+    """The method ``"auto"`` stands for, with a remark when the data made it other than usual."""
+    t, spec = data.treatment, data.spec
+    if not t.discrete or (spec.strategy == "rct" and spec.controls):
+        return "regression", ()
+    if not spec.controls:
+        return "difference", ()
+    made = data.features()
+    columns = data.n if isinstance(made, Refused) else made.matrix.shape[1]
+    smallest = int(np.bincount(t.codes).min())
+    if smallest >= max(FEWEST_FOR_AIPW, ROWS_PER_COLUMN * columns):
+        return "aipw", ()
+    return "regression", (Remark(
+        "method_chosen", f"Regression is used: the smallest arm has {smallest:,} rows for {columns:,} control columns, "
+        "too few to learn how it differs.", (t.name,), {"smallest_arm": smallest, "columns": columns},
+    ),)
 
 
 def _out_of_reach(spec: Spec) -> Refused | None:
@@ -141,11 +155,12 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
     return Effect(
         estimate=first.estimate, standard_error=first.standard_error, interval=first.interval, p_value=first.p_value,
         n=data.n, quantity=asked.quantity, method=card.name, spec=data.spec, contrast=data.treatment.contrast,
-        level=level, df=degrees_of_freedom(answer), comparisons=comparisons, diagnostics=diagnostics, warnings=data.remarks + answer.remarks,
+        level=level, df=degrees_of_freedom(answer), comparisons=comparisons, diagnostics=diagnostics,
+        warnings=data.remarks + answer.remarks,
         assumptions=tuple(dict.fromkeys((DESIGN[asked.strategy], COMMON, *_own(card, asked), *asked.assumptions))),
         provenance=Provenance(
-            data=data.table.hash, rows=data.table.n_rows, spec=asked.hash, method=card.name,
-            parameters=plain_parameters(parameters), seed=seed, versions=_versions(*PACKAGES.get(card.name, ("numpy", "scipy"))),
+            data=data.table.hash, rows=data.table.n_rows, spec=data.spec.hash, method=card.name,
+            parameters=plain_parameters(parameters), seed=seed, versions=_versions(card.name),
             citations=card.citations,
         ),
         rows=data.rows, influence=answer.influence[:, 0], clusters=data.clusters, propensity=answer.propensity,

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from whence.core.result import Remark
+from whence.estimation.effect import summarise
 from whence.estimation.prepare import Prepared
 from whence.stats.regress import cluster_sums, covariance_matrix
 
@@ -17,9 +18,10 @@ from whence.stats.regress import cluster_sums, covariance_matrix
 class Answer:
     """What an estimator hands back, one column per comparison.
 
-    data: the rows it used (some may have been set aside since ``prepare``). estimates: (m,). influence: (n, m), small-sample factors included, so that the covariance of the
-    estimates is sums.T @ sums / n**2 over rows or clusters. df: degrees of freedom of the t reference,
-    (m,), or None for the normal. propensity: (n,), probability of the treatment value asked for.
+    data: the rows it used (some may have been set aside since ``prepare``). estimates: (m,). influence:
+    (n, m), small-sample factors included, so that the covariance of the estimates is
+    sums.T @ sums / n**2 over rows or clusters. df: degrees of freedom of the t reference, (m,), or None
+    for the normal. propensity: (n,), probability of the treatment value asked for.
     """
 
     data: Prepared
@@ -41,27 +43,14 @@ class Summary:
     p_value: float
 
 
-def summary(estimate: float, standard_error: float, level: float = 0.95, df: float | None = None) -> Summary:
-    """t interval and two-sided p-value (normal when ``df`` is None). A zero error gives a point, p 0 or 1."""
-    from scipy.special import ndtr, ndtri, stdtr, stdtrit
-
-    if standard_error == 0:
-        return Summary(estimate, 0.0, (estimate, estimate), float(estimate == 0))
-    tail = 0.5 + level / 2
-    half = float(ndtri(tail) if df is None else stdtrit(df, tail)) * standard_error
-    ratio = -abs(estimate) / standard_error
-    p_value = 2 * float(ndtr(ratio) if df is None else stdtr(df, ratio))
-    return Summary(estimate, standard_error, (estimate - half, estimate + half), p_value)
-
-
 def summaries(answer: Answer, level: float) -> list[Summary]:
     """One ``Summary`` per comparison. With clusters the reference is t with G - 1 degrees of freedom."""
     clusters = answer.data.clusters
     errors = np.sqrt(np.diagonal(covariance_matrix(answer.influence, clusters)))
-    return [
-        summary(float(e), float(s), level, degrees_of_freedom(answer, j))
-        for j, (e, s) in enumerate(zip(answer.estimates, errors, strict=True))
-    ]
+    found = []
+    for j, (estimate, error) in enumerate(zip(answer.estimates.tolist(), errors.tolist(), strict=True)):
+        found.append(Summary(estimate, error, *summarise(estimate, error, level, degrees_of_freedom(answer, j))))
+    return found
 
 
 def degrees_of_freedom(answer: Answer, comparison: int = 0) -> float | None:

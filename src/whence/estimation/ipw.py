@@ -36,7 +36,7 @@ CARD = Card(
     cost="A few Newton steps of n k^2 for n rows and k columns.",
     citations=(
         "Hirano, Imbens and Ridder (2003), Efficient estimation of average treatment effects, Econometrica 71",
-        "Lunceford and Davidian (2004), Stratification and weighting via the propensity score, Statistics in Medicine 23",
+        "Lunceford and Davidian (2004), Stratification and weighting via the propensity score, Stat. in Medicine 23",
         "Crump, Hotz, Imbens and Mitnik (2009), Dealing with limited overlap, Biometrika 96",
     ),
     function="whence.estimation.ipw:ipw",
@@ -159,7 +159,7 @@ def _arm_mean(data: Prepared, fit: LogitFit, treated: int, arm: int) -> tuple[fl
     own = weights * (data.outcome - mean)
     slope = target_log_slope(data.spec.quantity, treated, m, p) - log_slope(arm, m, p)
     change = (slope * own[:, None]).T @ fit.design / data.n  # (m - 1, k): C in the docstring of ipw
-    return mean, own + fit.influence @ change.ravel()
+    return mean, own + fit.influence(change)
 
 
 def _trimmed(data: Prepared, keep: np.ndarray, trim: float) -> Remark:

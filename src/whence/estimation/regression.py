@@ -97,7 +97,7 @@ def regression(
     fit = ols(design.matrix, data.outcome, data.weights)
     width = len(design.effects)
     if not fit.kept[design.first : design.first + width].all():
-        return _determined(data, controls, fit)
+        return _determined(data, controls)
     lost = int((~fit.kept).sum())
     if lost:
         remarks.append(Remark(
@@ -214,7 +214,7 @@ def _small_arm(data: Prepared, k: int) -> Refused:
     )
 
 
-def _determined(data: Prepared, controls: Features, fit: LinearFit) -> Refused:
+def _determined(data: Prepared, controls: Features) -> Refused:
     return Refused(
         "treatment_determined", f"The controls determine {data.treatment.name!r} exactly: no two rows alike in "
         "them differ in treatment.", {"columns": list(controls.labels)[:20], "rows": data.n},

@@ -68,7 +68,7 @@ def linear_classes(
 def _boosting(rows: int, seed: int) -> dict[str, Any]:
     few = rows < MANY_ROWS
     return {
-        "learning_rate": 0.1, "max_iter": 60 if few else 150, "max_leaf_nodes": 6 if few else 15,
+        "learning_rate": 0.2 if few else 0.1, "max_iter": 30 if few else 150, "max_leaf_nodes": 6 if few else 15,
         "min_samples_leaf": 20, "l2_regularization": 1.0, "early_stopping": False, "random_state": seed,
     }
 
@@ -166,7 +166,7 @@ def from_object(estimator: Any) -> Learner:
 
         from sklearn.base import clone
 
-        fresh = clone(estimator) if hasattr(estimator, "get_params") else copy.deepcopy(estimator)
+        fresh: Any = clone(estimator) if hasattr(estimator, "get_params") else copy.deepcopy(estimator)
         if hasattr(fresh, "get_params") and fresh.get_params().get("random_state", seed) is None:
             fresh.set_params(random_state=seed)
         return fresh

@@ -20,8 +20,8 @@ class LogitFit:
     """A (multinomial) logit fit with class 0 as the base.
 
     design: (n, k). coefficients: (k, m - 1), one column per class 1 .. m - 1. probabilities: (n, m).
-    scores: (n, (m - 1) k), the gradient of each row's log-likelihood, classes outermost. bread: inverse
-    of the negative Hessian, ((m - 1) k, (m - 1) k). log_likelihood: without penalty.
+    errors: (n, m - 1), weight times (indicator - probability) of classes 1 .. m - 1. information: the
+    negative Hessian, ((m - 1) k, (m - 1) k), classes outermost. log_likelihood: without penalty.
     problem: None, ``"separation"`` (some rows are predicted perfectly, so no maximum exists) or
     ``"no_convergence"``. Nothing but ``problem`` and ``iterations`` means anything when it is set.
     """
@@ -29,16 +29,16 @@ class LogitFit:
     design: np.ndarray
     coefficients: np.ndarray
     probabilities: np.ndarray
-    scores: np.ndarray
-    bread: np.ndarray
+    errors: np.ndarray
+    information: np.ndarray
     log_likelihood: float
     iterations: int
     problem: str | None = None
 
-    @property
-    def influence(self) -> np.ndarray:
-        """Influence values (n, (m - 1) k) of the coefficients, classes outermost."""
-        return len(self.design) * self.scores @ self.bread
+    def influence(self, combination: np.ndarray) -> np.ndarray:
+        """Influence values (n,) of ``combination`` ((m - 1, k), classes outermost) of the coefficients."""
+        direction = np.linalg.pinv(self.information, hermitian=True) @ combination.ravel()
+        return len(self.design) * ((self.design @ direction.reshape(combination.shape).T) * self.errors).sum(axis=1)
 
 
 def logit(
@@ -91,10 +91,9 @@ def multinomial(
     if moved > CONVERGED:
         problem = "separation" if np.abs(eta).max(initial=0.0) > FAR else "no_convergence"
     p = _softmax(eta)
-    scores = (design[:, None, :] * (w[:, None] * (hot - p)[:, 1:])[:, :, None]).reshape(n, -1)
-    bread = np.linalg.pinv(_information(design, p, w, ridge), hermitian=True)
     likelihood = _objective(eta, hot, w, beta, 0 * ridge)
-    return LogitFit(design, beta, p, scores, bread, likelihood, iteration, problem)
+    errors = w[:, None] * (hot - p)[:, 1:]
+    return LogitFit(design, beta, p, errors, _information(design, p, w, ridge), likelihood, iteration, problem)
 
 
 def _softmax(eta: np.ndarray) -> np.ndarray:
