@@ -1,0 +1,151 @@
+"""Sets of nodes as Python integers: bit k stands for the k-th node in name order.
+
+Name order, not storage order, so that every choice between ties falls the same way whatever the order
+of the columns.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+def rows(matrix: np.ndarray) -> list[int]:
+    """Each row of a boolean (d, d) matrix as a bit set."""
+    packed = np.packbits(matrix, axis=1, bitorder="little")
+    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+
+
+def ones(bits: int) -> list[int]:
+    """The positions of the set bits, ascending."""
+    text = bin(bits)[:1:-1]
+    found, at = [], text.find("1")
+    while at >= 0:
+        found.append(at)
+        at = text.find("1", at + 1)
+    return found
+
+
+def union(table: Sequence[int], bits: int) -> int:
+    """The union of ``table[k]`` over the members k of ``bits``."""
+    out = 0
+    for k in ones(bits):
+        out |= table[k]
+    return out
+
+
+def closure(table: Sequence[int], bits: int) -> int:
+    """``bits`` and all that is reached from them by steps of ``table``."""
+    seen = new = bits
+    while new:
+        new = union(table, new) & ~seen
+        seen |= new
+    return seen
+
+
+@dataclass(frozen=True)
+class Bits:
+    """A graph's edges as bit sets, one entry per node in name order.
+
+    names: the nodes sorted by name. parents, children: by -->. spouses: by <->. neighbours: by ---.
+    adjacent: by any edge.
+    """
+
+    names: tuple[str, ...]
+    parents: list[int]
+    children: list[int]
+    spouses: list[int]
+    neighbours: list[int]
+    adjacent: list[int]
+
+    @staticmethod
+    def of(names: Sequence[str], marks: np.ndarray, bidirected: np.ndarray) -> Bits:
+        """The bit sets of a mark matrix and the bidirected edges (both in the order of ``names``)."""
+        order = sorted(range(len(names)), key=names.__getitem__)
+        marks, bidirected = marks[np.ix_(order, order)], bidirected[np.ix_(order, order)]
+        arrow, tail = marks == 2, marks == 3
+        return Bits(
+            names=tuple(names[i] for i in order),
+            parents=rows(tail & arrow.T),
+            children=rows(arrow & tail.T),
+            spouses=rows(bidirected),
+            neighbours=rows(tail & tail.T),
+            adjacent=rows(marks != 0),
+        )
+
+    @functools.cached_property
+    def rank(self) -> dict[str, int]:
+        """Name to bit position."""
+        return {name: k for k, name in enumerate(self.names)}
+
+    @functools.cached_property
+    def ancestors(self) -> list[int]:
+        """Per node: itself and its ancestors by -->. The directed part must be acyclic."""
+        out = [0] * len(self.names)
+        for k in topological(self.parents, self.children):
+            out[k] = 1 << k | union(out, self.parents[k])
+        return out
+
+    def set_of(self, bits: int) -> frozenset[str]:
+        """The names of the members."""
+        return frozenset(self.names[k] for k in ones(bits))
+
+    def sorted_of(self, bits: int) -> tuple[str, ...]:
+        """The names of the members in name order."""
+        return tuple(self.names[k] for k in ones(bits))
+
+    def bits_of(self, names: Iterable[str]) -> int:
+        """The bit set of known names."""
+        out = 0
+        for name in names:
+            out |= 1 << self.rank[name]
+        return out
+
+
+def topological(parents: Sequence[int], children: Sequence[int]) -> list[int]:
+    """Positions with parents before children, the lowest free one first; on a cycle shorter than all nodes."""
+    import heapq
+
+    waiting = [p.bit_count() for p in parents]
+    ready = [k for k, count in enumerate(waiting) if not count]
+    order = []
+    while ready:
+        k = heapq.heappop(ready)
+        order.append(k)
+        for child in ones(children[k]):
+            waiting[child] -= 1
+            if not waiting[child]:
+                heapq.heappush(ready, child)
+    return order
+
+
+def find_cycle(parents: Sequence[int], children: Sequence[int]) -> list[int] | None:
+    """A shortest directed cycle through its first node, ``[a, b, ..., a]``, or None when there is none."""
+    done = topological(parents, children)
+    if len(done) == len(parents):
+        return None
+    left = set(range(len(parents))) - set(done)
+    return next(cycle for start in sorted(left) if (cycle := shortest_path(children, start, start)))
+
+
+def shortest_path(table: Sequence[int], start: int, end: int) -> list[int]:
+    """A shortest path of at least one step along ``table`` (ties to the lowest position); ``[]`` for none."""
+    came_from: dict[int, int] = {}
+    level = [start]
+    while level and end not in came_from:
+        following = []
+        for k in level:
+            for step in ones(table[k]):
+                if step not in came_from:
+                    came_from[step] = k
+                    following.append(step)
+        level = following
+    if end not in came_from:
+        return []
+    path = [end, came_from[end]]
+    while path[-1] != start:
+        path.append(came_from[path[-1]])
+    return path[::-1]
