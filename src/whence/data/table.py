@@ -20,12 +20,13 @@ import functools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Protocol, get_args, runtime_checkable
 
 import numpy as np
 
 from whence.core.errors import WhenceError, unknown_name
 from whence.core.hashing import content_hash
+from whence.core.result import Remark
 
 Kind = Literal["continuous", "binary", "categorical", "ordinal", "count", "datetime", "text"]
 KINDS: tuple[str, ...] = get_args(Kind)
@@ -57,6 +58,17 @@ class Column:
             return np.array([v is None for v in self.values], dtype=bool)
         return np.isnan(self.values)
 
+    def shown(self, row: int) -> str:
+        """The value at ``row`` for people; an empty string for a missing one."""
+        if self.missing[row]:
+            return ""
+        value = self.values[row]
+        if self.levels is not None:
+            return str(self.levels[value])
+        if self.kind in NUMERIC:
+            return f"{value:.6g}"
+        return str(value)
+
     def numeric(self) -> np.ndarray:
         """The column as float64 with NaN for missing.
 
@@ -78,13 +90,23 @@ class Column:
         )
 
 
+@runtime_checkable
+class Described(Protocol):
+    """A mapping of columns that knows kinds and levels without loading any values."""
+
+    def kind_of(self, name: str) -> str: ...
+
+    def levels_of(self, name: str) -> tuple[Any, ...] | None: ...
+
+
 @dataclass(frozen=True, eq=False)
 class Table:
     """Columns of equal length, in the order read.
 
     columns: name to ``Column`` (may load lazily). n_rows: number of rows. roles: names given to
     ``read`` as ``unit=``, ``time=`` and so on. source: where it came from, for people.
-    backing: what can compute moments and counts without loading columns, or None.
+    backing: what can compute moments and counts without loading columns, or None. remarks: what
+    reading noticed and the user should know, such as blank lines or numbers written as text.
     """
 
     columns: Mapping[str, Column]
@@ -92,6 +114,7 @@ class Table:
     roles: Mapping[str, str] = field(default_factory=dict)
     source: str = "memory"
     backing: Any = None
+    remarks: tuple[Remark, ...] = ()
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -110,6 +133,8 @@ class Table:
         return self.columns[name]
 
     def kind(self, name: str) -> str:
+        if isinstance(self.columns, Described) and name in self.columns:
+            return self.columns.kind_of(name)
         return self.column(name).kind
 
     @property
@@ -117,6 +142,8 @@ class Table:
         return {name: self.kind(name) for name in self.names}
 
     def levels(self, name: str) -> tuple[Any, ...] | None:
+        if isinstance(self.columns, Described) and name in self.columns:
+            return self.columns.levels_of(name)
         return self.column(name).levels
 
     def numeric(self, name: str) -> np.ndarray:
@@ -150,7 +177,7 @@ class Table:
     def select(self, names: Sequence[str]) -> Table:
         """The table with only ``names``, in that order."""
         chosen = {name: self.column(name) for name in names}
-        return Table(MappingProxyType(chosen), self.n_rows, self.roles, self.source)
+        return Table(MappingProxyType(chosen), self.n_rows, self.roles, self.source, remarks=self.remarks)
 
     def take(self, rows: np.ndarray) -> Table:
         """The table with the rows of a boolean mask or an index array; levels are kept."""
@@ -158,7 +185,7 @@ class Table:
             c.name: Column(c.name, c.kind, c.values[rows], c.levels) for c in map(self.column, self.names)
         }
         size = int(np.count_nonzero(rows)) if rows.dtype == bool else len(rows)
-        return Table(MappingProxyType(chosen), size, self.roles, self.source)
+        return Table(MappingProxyType(chosen), size, self.roles, self.source, remarks=self.remarks)
 
     def replace(self, column: Column) -> Table:
         """The table with one column added or replaced."""
@@ -167,18 +194,45 @@ class Table:
                 f"Column {column.name!r} has {len(column.values)} rows; the table has {self.n_rows}.",
                 code="wrong_length", value=len(column.values), allowed=str(self.n_rows),
             )
-        return Table(MappingProxyType({**self.columns, column.name: column}), self.n_rows, self.roles, self.source)
+        chosen = MappingProxyType({**self.columns, column.name: column})
+        return Table(chosen, self.n_rows, self.roles, self.source, remarks=self.remarks)
 
     @functools.cached_property
     def hash(self) -> str:
         """Content hash: names, kinds, levels and values; the order of the columns does not matter."""
+        # One column at a time, so that a large file is never whole in memory.
         parts: list[Any] = [self.n_rows]
         for name in sorted(self.names):
             c = self.column(name)
-            parts += [name, c.kind, None if c.levels is None else [repr(v) for v in c.levels], c.values]
+            levels = None if c.levels is None else [repr(v) for v in c.levels]
+            parts.append(content_hash(name, c.kind, levels, c.values))
         return content_hash(*parts)
+
+    def __reduce__(self) -> Any:
+        # Process pools pickle tables: every column travels, the database behind a large file stays.
+        columns = {name: self.column(name) for name in self.names}
+        return _rebuild, (columns, self.n_rows, dict(self.roles), self.source, self.remarks)
 
     def __repr__(self) -> str:
         shown = ", ".join(f"{n}: {self.kind(n)}" for n in self.names[:8])
         more = f", ... {len(self.names) - 8} more" if len(self.names) > 8 else ""
         return f"Table({self.n_rows:,} rows x {len(self.names):,} columns; {shown}{more})"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        shown = self.names[:12]
+        head = "".join(f"<th>{escape(n)}<br><small>{self.kind(n)}</small></th>" for n in shown)
+        columns = [self.column(n) for n in shown]
+        rows = "".join(
+            "<tr>" + "".join(f"<td>{escape(c.shown(i))}</td>" for c in columns) + "</tr>"
+            for i in range(min(self.n_rows, 8))
+        )
+        size = f"{self.n_rows:,} rows × {len(self.names):,} columns"
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table><small>{size}</small>"
+
+
+def _rebuild(
+    columns: dict[str, Column], n_rows: int, roles: dict[str, str], source: str, remarks: tuple[Remark, ...]
+) -> Table:
+    return Table(MappingProxyType(columns), n_rows, roles, source, remarks=remarks)
