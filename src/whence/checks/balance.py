@@ -75,7 +75,7 @@ def _moments(columns: np.ndarray, weights: np.ndarray) -> tuple[np.ndarray, np.n
 def _over(gap: np.ndarray, spread: np.ndarray) -> np.ndarray:
     flat = spread <= 1e-12
     out = gap / np.where(flat, 1.0, spread)
-    return np.where(flat, np.where(np.abs(gap) <= 1e-12, 0.0, np.sign(gap) * np.inf), out)
+    return np.where(flat, np.where(np.abs(gap) <= 1e-12, 0.0, np.copysign(np.inf, gap)), out)
 
 
 def _ratio(top: np.ndarray, bottom: np.ndarray) -> np.ndarray:
