@@ -29,7 +29,7 @@ class Bar:
 
 def forest(bars: Sequence[Bar], title: str, written: Scale, share: float = 0.95) -> str:
     """Estimates and intervals, one above the other; numbers stand at the right of each label."""
-    axis = axis_for([v for b in bars for v in (b.low, b.high, b.estimate)] + [0.0])
+    axis = axis_for(_reach(bars))
     step, top = 42.0, 4.0
     bottom = top + step * len(bars)
     parts = [*horizontal(axis, top, bottom, written.percent), *_zero(axis, top, bottom)]
@@ -48,7 +48,7 @@ def forest(bars: Sequence[Bar], title: str, written: Scale, share: float = 0.95)
 
 def strip(b: Bar, written: Scale) -> str:
     """One interval on its axis: the answer at a glance."""
-    axis = axis_for((b.low, b.high, b.estimate, 0.0))
+    axis = axis_for(_reach([b]))
     parts = [*horizontal(axis, 4.0, 34.0, written.percent), *_zero(axis, 4.0, 34.0), *_bar(axis, b, 19.0)]
     zero = "includes zero" if b.low <= 0 <= b.high else "leaves out zero"
     said = f"The estimate is {written.number(b.estimate)}; the interval, {written.interval((b.low, b.high))}, {zero}."
@@ -62,7 +62,7 @@ def dropped(figure: Mapping[str, Any]) -> str:
     bars = [b for b in given[:MOST_ROWS] if math.isfinite(b.estimate)]
     side = max((text_width(b.label, LABEL) for b in bars), default=0.0) <= SIDE
     start = max((text_width(b.label, LABEL) for b in bars), default=0.0) + MARGIN + 12 if side else MARGIN
-    axis = axis_for([v for b in bars for v in (b.low, b.high, b.estimate)] + [0.0], start)
+    axis = axis_for(_reach(bars), start)
     step, top = (22.0 if side else 36.0), 4.0
     bottom = top + step * len(bars)
     parts = [*horizontal(axis, top, bottom), *_zero(axis, top, bottom)]
@@ -104,6 +104,13 @@ def _bar(axis: Axis, b: Bar, y: float) -> list[str]:
     if b.main:
         return [*parts, box(x - 5, y - 5, 10, 10, "estimate main")]
     return [*parts, dot(x, y, 4, "estimate hollow" if b.hollow else "estimate")]
+
+
+def _reach(bars: Sequence[Bar]) -> list[float]:
+    """The values an axis must hold; zero too, unless it is so far off that the bars would shrink to dots."""
+    values = [v for b in bars for v in (b.low, b.high, b.estimate) if math.isfinite(v)] or [0.0]
+    low, high = min(values), max(values)
+    return [*values, 0.0] if max(low, -high) <= 5 * (high - low) else values
 
 
 def _zero(axis: Axis, top: float, bottom: float) -> list[str]:
