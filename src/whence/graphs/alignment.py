@@ -8,6 +8,7 @@ avoids the flaw of the published compaction (Brandes, Walter, Zink 2020, erratum
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 
 Near = Mapping[int, Sequence[int]]
 Separation = Callable[[int, int], float]
@@ -35,7 +36,7 @@ def align(order: Sequence[Sequence[int]], before: Near, after: Near, inner: froz
 def _conflicts(order: Sequence[Sequence[int]], before: Near, inner: frozenset[int] | set[int]) -> set[tuple[int, int]]:
     """Edges that cross the passage of a long edge (type 1 conflicts): they give way (Algorithm 1)."""
     found: set[tuple[int, int]] = set()
-    for above, column in zip(order, order[1:], strict=False):
+    for above, column in pairwise(order):
         at = {v: p for p, v in enumerate(above)}
         low, scan = -1, 0
         for p, v in enumerate(column):
@@ -54,7 +55,7 @@ def _conflicts(order: Sequence[Sequence[int]], before: Near, inner: frozenset[in
 def _blocks(rows: Sequence[Sequence[int]], near: Near, conflicts: set[tuple[int, int]]) -> dict[int, int]:
     """Root of the block of each node: chains of median neighbours that do not cross (Algorithm 2)."""
     root = {v: v for row in rows for v in row}
-    for above, row in zip(rows, rows[1:], strict=False):
+    for above, row in pairwise(rows):
         at = {v: p for p, v in enumerate(above)}
         limit = -1
         for v in row:
@@ -71,7 +72,7 @@ def _compact(rows: Sequence[Sequence[int]], root: Mapping[int, int], separation:
     """Least heights of the blocks, then each block as near to those after it as it can come."""
     gaps: dict[int, dict[int, float]] = {r: {} for r in root.values()}
     for row in rows:
-        for u, v in zip(row, row[1:], strict=False):
+        for u, v in pairwise(row):
             a, b = root[u], root[v]
             gaps[a][b] = max(gaps[a].get(b, 0.0), separation(u, v))
     waiting = dict.fromkeys(gaps, 0)

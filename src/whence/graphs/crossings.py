@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, insort
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 
 SWEEPS = 12
 PATIENCE = 4
@@ -46,7 +47,7 @@ def order_columns(columns: Sequence[Sequence[int]], before: Mapping[int, Sequenc
 def crossings(order: Sequence[Sequence[int]], after: Mapping[int, Sequence[int]]) -> int:
     """How many pairs of edges between neighbouring columns cross."""
     total = 0
-    for here, there in zip(order, order[1:], strict=False):
+    for here, there in pairwise(order):
         at = {v: k for k, v in enumerate(there)}
         seen: list[int] = []
         for v in here:

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 
 from whence.graphs.alignment import align
 from whence.graphs.crossings import order_columns
-from whence.graphs.graph import ARROW, Graph
+from whence.graphs.graph import ARROW, Graph, edge_marks
 from whence.graphs.layering import layers
 
 SIZE = (72.0, 34.0)  # of a node when no size is given
@@ -105,8 +106,7 @@ def layout(graph: Graph, sizes: Mapping[str, tuple[float, float]] | None = None,
 def _drawing(graph: Graph, sizes: Mapping[str, tuple[float, float]], left: set[str], right: set[str]) -> _Drawing:
     names = sorted(graph.names)
     at = {name: i for i, name in enumerate(names)}
-    ends = sorted((at[a], at[b], graph.marks[graph.index[b], graph.index[a]],
-                   graph.marks[graph.index[a], graph.index[b]]) for a, _, b in graph.edges())
+    ends = sorted((at[a], at[b], *edge_marks(text)) for a, text, b in graph.edges())
     forward, weak = [], []
     for a, b, mark_a, mark_b in ends:
         if mark_a != ARROW and mark_b != ARROW:
@@ -116,7 +116,7 @@ def _drawing(graph: Graph, sizes: Mapping[str, tuple[float, float]], left: set[s
         elif mark_b != ARROW:
             forward.append((b, a))
     column = layers(len(names), forward, weak, [at[n] for n in left], [at[n] for n in right])
-    edges = [(a, b, int(m), int(n)) if column[a] <= column[b] else (b, a, int(n), int(m)) for a, b, m, n in ends]
+    edges = [(a, b, m, n) if column[a] <= column[b] else (b, a, n, m) for a, b, m, n in ends]
     size = [sizes.get(name, SIZE) for name in names]
     drawing = _Drawing(names, edges, column, size, [], [0.0] * len(names))
     _grow(drawing)
@@ -177,7 +177,7 @@ def _place(drawing: _Drawing, part: list[int], top: float) -> float:
             beside[b].append(a)
             continue
         path = [a, *chain, b]
-        for u, v in zip(path, path[1:], strict=False):
+        for u, v in pairwise(path):
             after[u].append(v)
             before[v].append(u)
     first = min(drawing.column[v] for v in part)
@@ -206,7 +206,7 @@ def _column_starts(drawing: _Drawing, members: list[int]) -> tuple[list[tuple[fl
         width[drawing.column[v]] = max(width[drawing.column[v]], drawing.size[v][0])
     for (a, b, _, _), chain in zip(drawing.edges, drawing.chains, strict=True):
         path = [a, *chain, b]
-        for u, v in zip(path, path[1:], strict=False):
+        for u, v in pairwise(path):
             c = drawing.column[u]
             climb[c] = max(climb[c], abs(drawing.y[u] - drawing.y[v]))
     starts, x = [], 0.0

@@ -6,6 +6,7 @@ Edge ends show the marks: arrowhead, circle, or nothing for a tail. Bidirected e
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping
 from html import escape
 
@@ -69,6 +70,8 @@ _DARK = (
     "--excluded:#f87171;--excluded-fill:#571d1d;--instrument:#22d3ee;--instrument-fill:#0e3f4b;"
     "--latent:#9ca3af;--latent-fill:none;--other:#6b7280;--other-fill:#1f2937"
 )
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 Weights = Mapping[tuple[str, str], float]
 
@@ -238,7 +241,7 @@ def _edge(route: Route, widths: Mapping[frozenset[str], float], opacities: Mappi
 def _path(route: Route, points: list[tuple[float, float]]) -> str:
     parts = [f"M{_n(points[0][0])} {_n(points[0][1])}"]
     for k in range(1, len(points)):
-        (x0, y0), (x1, y1) = points[k - 1], points[k]
+        x1, y1 = points[k]
         if k % 2:
             parts.append(f"H{_n(x1)}")
             continue
@@ -350,6 +353,4 @@ def _described(graph: Graph, shown: Mapping[str, str]) -> str:
 
 def _xml(text: str) -> str:
     """Escaped for XML; characters that XML 1.0 forbids become a visible replacement."""
-    allowed = (c if c in "\t\n\r" or " " <= c < "\ud800" or "\ue000" <= c and c not in "\ufffe\uffff" else "\ufffd"
-               for c in text)
-    return escape("".join(allowed))
+    return escape(_FORBIDDEN.sub("\ufffd", text))

@@ -1,0 +1,162 @@
+"""Estimands as small immutable trees of probabilities, sums and products.
+
+They print as text, Unicode and LaTeX, and evaluate on a discrete joint distribution.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import final
+
+import numpy as np
+
+from whence.core.errors import WhenceError
+
+
+@dataclass(frozen=True)
+class _Style:
+    """How one notation writes a name, a bar, a do, a sum and a product."""
+
+    name: Callable[[str], str]
+    bar: str
+    do: Callable[[str], str]
+    sum: Callable[[str, str], str]
+    times: str
+
+
+def _latex_name(name: str) -> str:
+    special = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}"}
+    escaped = "".join(special.get(c, "\\" + c if c in "_#$%&{}" else c) for c in name)
+    return rf"\text{{{escaped}}}" if len(name) > 1 or not name.isalpha() else name
+
+
+_TEXT = _Style(str, " | ", "do({})".format, "sum over {} of {}".format, " * ")
+_UNICODE = _Style(str, " | ", "do({})".format, "Σ_{{{}}} {}".format, " ")
+_LATEX = _Style(_latex_name, r" \mid ", r"\mathrm{{do}}({})".format, r"\sum_{{{}}} {}".format, r" \, ")
+
+
+class Expression(ABC):
+    """A distribution written in terms of others."""
+
+    def text(self) -> str:
+        """In ASCII: ``sum over z of P(y | x, z) * P(z)``."""
+        return self._render(_TEXT)
+
+    def unicode(self) -> str:
+        """With a sigma: ``Σ_{z} P(y | x, z) P(z)``."""
+        return self._render(_UNICODE)
+
+    def latex(self) -> str:
+        """For a formula in LaTeX or MathJax, without dollar signs."""
+        return self._render(_LATEX)
+
+    def __str__(self) -> str:
+        return self.unicode()
+
+    def to_dict(self) -> dict[str, str]:
+        return {"text": self.text(), "unicode": self.unicode(), "latex": self.latex()}
+
+    @property
+    @abstractmethod
+    def variables(self) -> frozenset[str]:
+        """Every variable it mentions, summed over or not."""
+
+    @abstractmethod
+    def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """Its values on a discrete joint distribution.
+
+        joint: float, one axis per name, summing to 1. Returns an array with the same axes; those it does
+        not depend on have length 1. A probability given something that never happens is NaN, except where
+        a factor beside it is zero.
+        """
+
+    @abstractmethod
+    def _render(self, style: _Style) -> str: ...
+
+
+@final
+@dataclass(frozen=True)
+class P(Expression):
+    """The probability of ``outcomes`` given ``given``, where ``do`` is set by intervention."""
+
+    outcomes: tuple[str, ...]
+    given: tuple[str, ...] = ()
+    do: tuple[str, ...] = ()
+
+    @property
+    def variables(self) -> frozenset[str]:
+        return frozenset((*self.outcomes, *self.given, *self.do))
+
+    def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        if self.do:
+            raise WhenceError(f"{self} is not a distribution of what was observed.", code="not_observational",
+                              value=list(self.do))
+        whole = _marginal(joint, names, (*self.outcomes, *self.given))
+        condition = _marginal(joint, names, self.given)
+        return np.divide(whole, condition, out=np.full(whole.shape, math.nan),
+                         where=np.broadcast_to(condition > 0, whole.shape))
+
+    def _render(self, style: _Style) -> str:
+        right = ([style.do(", ".join(map(style.name, self.do)))] if self.do else []) + [*map(style.name, self.given)]
+        left = ", ".join(map(style.name, self.outcomes))
+        return f"P({left}{style.bar if right else ''}{', '.join(right)})"
+
+
+@final
+@dataclass(frozen=True)
+class Product(Expression):
+    """The product of ``factors``."""
+
+    factors: tuple[Expression, ...]
+
+    @property
+    def variables(self) -> frozenset[str]:
+        return frozenset().union(*(f.variables for f in self.factors))
+
+    def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        values = np.broadcast_arrays(*(f.evaluate(joint, names) for f in self.factors))
+        return np.where(np.any([v == 0 for v in values], axis=0), 0.0, np.prod(values, axis=0))
+
+    def _render(self, style: _Style) -> str:
+        return style.times.join(
+            f"[{f._render(style)}]" if isinstance(f, Sum) else f._render(style) for f in self.factors
+        )
+
+
+@final
+@dataclass(frozen=True)
+class Sum(Expression):
+    """The sum of ``body`` over all values of ``over``."""
+
+    over: tuple[str, ...]
+    body: Expression
+
+    @property
+    def variables(self) -> frozenset[str]:
+        return self.body.variables | frozenset(self.over)
+
+    def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        axes = tuple(names.index(v) for v in self.over)
+        return self.body.evaluate(joint, names).sum(axis=axes, keepdims=True)
+
+    def _render(self, style: _Style) -> str:
+        return style.sum(", ".join(map(style.name, self.over)), self.body._render(style))
+
+
+def _marginal(joint: np.ndarray, names: Sequence[str], keep: Sequence[str]) -> np.ndarray:
+    axes = tuple(k for k, name in enumerate(names) if name not in keep)
+    return joint.sum(axis=axes, keepdims=True)
+
+
+def adjustment_formula(outcomes: tuple[str, ...], treatments: tuple[str, ...], adjustment: tuple[str, ...],
+                       given: tuple[str, ...] = (), weights: tuple[str, ...] = ()) -> Expression:
+    """Sum over z of P(y | x, z, w) P(z | w): the effect of x on y given w, adjusted for z and w.
+
+    adjustment: z and w together; ``given`` is w. weights: further conditions on the weights P(z | ...).
+    """
+    over = tuple(z for z in adjustment if z not in given)
+    inner = P(outcomes, (*treatments, *over, *given))
+    return Sum(over, Product((inner, P(over, (*given, *weights))))) if over else inner

@@ -1,0 +1,98 @@
+"""Why an effect is not identified by adjustment: the witness, the sentence and what would help."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from whence.graphs.bits import Bits, ones
+from whence.identification.adjustment import Problem
+from whence.identification.reasons import joined, named_path, path_text
+
+
+@dataclass(frozen=True)
+class Obstacle:
+    """code: stable identifier. reason, remedy: sentences. witness: JSON-ready."""
+
+    code: str
+    reason: str
+    remedy: str
+    witness: dict[str, Any]
+
+
+def undecided(bits: Bits, treatment: Sequence[str], outcome: Sequence[str], path: Sequence[int],
+              hidden: bool) -> Obstacle:
+    """A possibly causal path starts with an undirected edge: the members of the class disagree.
+
+    hidden: whether the graph has hidden nodes; without them no other method could identify the effect
+    either (Perkovic 2020, Theorem 3.6).
+    """
+    steps = tuple(
+        (bits.names[a], "-->" if bits.children[a] >> b & 1 else "---", bits.names[b])
+        for a, b in pairwise(path)
+    )
+    a, b = steps[0][0], steps[0][2]
+    end = ("Whether another method could identify it has not been tried." if hidden else
+           "No method can identify it from this class alone.")
+    return Obstacle(
+        "undecided_edge",
+        f"The effect of {joined(treatment)} on {joined(outcome)} is not identified by covariate adjustment: the edge "
+        f"{a} --- {b} may point either way, and the path {path_text(steps)} is causal in some of the graphs of "
+        f"the class and not in others, so they give different effects. {end}",
+        f"Decide the direction of {a} --- {b}, for example from the order in time or from an experiment, and ask "
+        "again with that knowledge.",
+        {"kind": "undecided_edge", "edge": [a, "---", b], "path": [list(s) for s in steps]},
+    )
+
+
+def unblocked(problem: Problem, names: Sequence[str], treatment: Sequence[str], outcome: Sequence[str]) -> Obstacle:
+    """No measured set blocks all non-causal paths; the witness stays open given all that may be adjusted for."""
+    steps = named_path(problem, names, problem.open_path(problem.largest))
+    usable = [names[k] for k in ones(problem.largest)]
+    even = f"even given {joined(usable)}, " if usable else ""
+    return Obstacle(
+        "open_path",
+        f"The effect of {joined(treatment)} on {joined(outcome)} is not identified by covariate adjustment: no "
+        f"set of measured nodes blocks every non-causal path; {even}{path_text(steps)} stays open. Other routes, such as the front door or an "
+        "instrument, have not been tried.",
+        _remedy(problem, names),
+        {"kind": "open_path", "path": [list(s) for s in steps], "adjusted": usable},
+    )
+
+
+def _remedy(problem: Problem, names: Sequence[str]) -> str:
+    everything = (1 << len(problem.parents)) - 1
+    hidden = ones(everything & ~problem.measured)
+    helpful = _fewest(problem, hidden)
+    if helpful is None:
+        return ("Measuring the hidden nodes would not make adjustment work: some node is at once a confounder of one "
+                "treatment and an effect of another. A formula for treatments over time would be needed.")
+    said = [_hidden_name(problem, names, k) for k in helpful]
+    return f"Measuring {joined(said)} would make covariate adjustment possible."
+
+
+def _fewest(problem: Problem, hidden: Sequence[int]) -> list[int] | None:
+    """Hidden nodes whose measurement suffices: a single one if possible, else a set without a spare member."""
+    def enough(nodes: Sequence[int]) -> bool:
+        return dataclasses.replace(problem, measured=problem.measured | sum(1 << k for k in nodes)).adjustable
+
+    if not enough(hidden):
+        return None
+    for k in hidden:
+        if enough([k]):
+            return [k]
+    needed = list(hidden)
+    for k in hidden:
+        fewer = [v for v in needed if v != k]
+        if enough(fewer):
+            needed = fewer
+    return needed
+
+
+def _hidden_name(problem: Problem, names: Sequence[str], k: int) -> str:
+    if k < len(names):
+        return names[k]
+    return f"the hidden common cause of {joined([names[v] for v in ones(problem.children[k])])}"
