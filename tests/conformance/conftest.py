@@ -1,0 +1,111 @@
+"""One small table that every kind of method can work on, and how a method of each task is called.
+
+Run as a program it prints every method's answer as JSON, for a process with another number of threads.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+
+from whence.core.card import Card
+from whence.core.registry import load_function, methods
+from whence.core.result import to_plain
+from whence.data.load import read
+from whence.data.table import CODED, NUMERIC, Table
+from whence.identification.spec import Spec
+
+ROWS = 400
+KINDS = {"dose": "binary", "site": "categorical", "age": "continuous", "income": "continuous", "score": "continuous",
+         "grade": "ordinal"}
+
+
+def columns(n: int = ROWS) -> dict[str, Any]:
+    """Columns with a known story: age and site raise dose; age, income and dose raise score; grade follows age."""
+    rng = np.random.default_rng(20)
+    age, income = rng.normal(50, 10, n), rng.normal(0, 1, n)
+    site = rng.choice(["east", "north", "south"], n)
+    dose = (rng.random(n) < 1 / (1 + np.exp(-(age - 50) / 15 - 0.5 * (site == "north")))).astype(int)
+    score = 2.0 * dose + 0.1 * age + income + rng.normal(0, 1, n)
+    grade = np.digitize(age + rng.normal(0, 5, n), [45, 55])
+    return {"age": age, "dose": dose, "grade": grade, "income": income, "score": score, "site": site}
+
+
+@pytest.fixture(scope="session")
+def table() -> Table:
+    return read(columns(), kinds=KINDS)
+
+
+@pytest.fixture(scope="session")
+def reversed_table() -> Table:
+    """The same table with its columns in the opposite order."""
+    given = columns()
+    return read({name: given[name] for name in reversed(given)}, kinds=KINDS)
+
+
+SPEC = Spec("adjustment", ("dose",), ("score",), controls=("age", "income", "site"))
+
+
+def usable(card: Card, table: Table) -> list[str]:
+    """The columns whose kind the card takes, by name."""
+    return sorted(name for name in table.names if table.kind(name) in card.data_kinds)
+
+
+def run_method(card: Card, table: Table, seed: int = 3, **params: Any) -> Any:
+    """The answer of a method on the table of this suite (any columns' order, any row loss)."""
+    return RUNNERS[card.task](card, table, seed, params)
+
+
+def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
+    from whence.estimation.estimate import estimate
+
+    return estimate(table, SPEC, card.name, seed, **params)
+
+
+def _check(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
+    from whence.estimation.estimate import estimate
+    from whence.graphs.build import graph
+
+    drawn = graph("age --> dose; site --> dose; dose --> score; age --> score; income --> score; age --> grade")
+    effect = estimate(table, SPEC, "regression", seed)
+    assert effect, effect
+    return load_function(card)(table, effect, graph=drawn, seed=seed, **params)
+
+
+def _discovery(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
+    from whence.discovery.discovery import discover
+
+    return discover(table.select([n for n in table.names if table.kind(n) in card.data_kinds]), card.name, seed=seed,
+                    **params)
+
+
+def _independence(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
+    taken = usable(card, table)
+    coded = [n for n in taken if table.kind(n) in CODED]
+    numeric = [n for n in taken if table.kind(n) in NUMERIC]
+    names = coded[:3] if len(coded) == len(taken) else [*numeric[:2], *coded[:1], *numeric[2:3]]
+    return load_function(card)(table, names[0], names[1], tuple(names[2:]), **params)
+
+
+RUNNERS = {"estimation": _estimation, "check": _check, "discovery": _discovery, "independence_test": _independence}
+
+@pytest.fixture(scope="session")
+def run() -> Callable[..., Any]:
+    """``run(card, table, seed=3, **params)`` -> the method's answer."""
+    return run_method
+
+
+def main() -> None:
+    """Every method's answer, for a process with another number of threads."""
+    table = read(columns(), kinds=KINDS)
+    answers = {f"{card.task}/{card.name}": to_plain(run_method(card, table)) for card in methods()}
+    sys.stdout.write(json.dumps(answers))
+
+
+if __name__ == "__main__":
+    main()
