@@ -84,7 +84,7 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     rows, lost = found
     remarks += lost
     outcome = _outcome(table.column(spec.outcome), rows)
-    coded = code_treatment(table.column(spec.treatment), rows, spec.contrast)
+    coded = code_treatment(table.column(spec.treatment), rows, spec.contrast, arms=spec.strategy == "rct")
     for step in (coded, outcome):
         if isinstance(step, Refused):
             return step

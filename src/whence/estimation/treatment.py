@@ -56,11 +56,12 @@ class Treatment:
 
 
 def code_treatment(
-    column: Column, rows: np.ndarray, contrast: Contrast | None
+    column: Column, rows: np.ndarray, contrast: Contrast | None, arms: bool = False
 ) -> tuple[Treatment, list[Remark]] | Refused:
     """Code ``column`` on ``rows``; the contrast may give both values, one, or none.
 
-    A number with more than two distinct values is continuous. Refused: ``treatment_constant``,
+    A number with more than two distinct values is continuous. An ordinal column whose levels are numbers
+    is a dose too, unless ``arms`` (an experiment) or a contrast asks for two of its levels. Refused: ``treatment_constant``,
     ``treatment_not_usable``, ``too_many_arms``. Raises ``WhenceError`` (``unknown_level``) for a contrast
     value that does not occur.
     """
@@ -77,6 +78,13 @@ def code_treatment(
         levels = found.tolist()
     if len(levels) < 2:
         return _constant(column.name, levels)
+    if column.kind == "ordinal" and len(levels) > 2 and not arms and contrast == Contrast() and _numbers(levels):
+        said = Remark(
+            "dose", f"{column.name} has {len(levels)} ordered numbers and enters as a dose: the effect is that of one "
+            "more unit. A contrast of two values, or kind categorical, compares groups instead.", (column.name,),
+            {"levels": [plain(v) for v in levels]},
+        )
+        return _continuous(column.name, column.numeric()[rows], contrast)[0], [said]
     if column.kind in NUMERIC and len(levels) > 2:
         return _continuous(column.name, values, contrast)
     if len(levels) > MOST_ARMS:
@@ -119,6 +127,10 @@ def affirmative(levels: list[Any]) -> int:
         if words[j] in YES or (words[1 - j] in NO and words[j] not in NO):
             return j if words[1 - j] not in YES else 1
     return 1
+
+
+def _numbers(levels: list[Any]) -> bool:
+    return all(isinstance(v, (int, float)) for v in levels)
 
 
 def _constant(name: str, levels: list[Any]) -> Refused:

@@ -8,6 +8,7 @@ not depend on how many there are.
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -109,10 +110,13 @@ def _penalised_classes(l1_ratio: float) -> Callable[[int, int], Any]:
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
-        solver = "saga" if l1_ratio else "lbfgs"
+        # Releases before 1.8 spell the mixture of penalties out.
+        known = inspect.signature(LogisticRegressionCV).parameters
+        how: dict[str, Any] = {"use_legacy_attributes": False} if "use_legacy_attributes" in known else {
+            "penalty": "elasticnet"}
         logit = LogisticRegressionCV(
-            Cs=8, cv=5, l1_ratios=(l1_ratio,), solver=solver, max_iter=2_000, tol=1e-3, scoring="neg_log_loss",
-            random_state=seed, use_legacy_attributes=False,
+            Cs=8, cv=5, l1_ratios=[l1_ratio], solver="saga", max_iter=2_000, tol=1e-3, scoring="neg_log_loss",
+            random_state=seed, **how,
         )
         return make_pipeline(StandardScaler(), logit)
 

@@ -9,10 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-ITERATIONS = 40
+ITERATIONS = 30
 CONVERGED = 1e-9  # largest change of a linear predictor
 FAR = 12.0  # a linear predictor beyond this, still moving after the last step, means separation
-LIMIT = 35.0
 
 
 @dataclass(frozen=True)
@@ -85,8 +84,6 @@ def multinomial(
             size /= 2
         moved = float(np.abs(trial_eta - eta).max(initial=0.0))
         beta, eta, value = trial, trial_eta, trial_value
-        if np.abs(eta).max(initial=0.0) > LIMIT and penalty == 0 and moved > 0.1:
-            break
     problem = None
     if moved > CONVERGED:
         problem = "separation" if np.abs(eta).max(initial=0.0) > FAR else "no_convergence"

@@ -1,0 +1,109 @@
+"""Learners by name and as objects, and their stacking."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from whence.core.errors import WhenceError
+from whence.stats.learners import LEARNERS, candidates, from_object, simplex_weights
+
+RNG = np.random.default_rng(4)
+N = 300
+X = RNG.normal(size=(N, 3))
+SIGNAL = X[:, 0] + 0.5 * X[:, 1]
+Y = SIGNAL + RNG.normal(size=N) * 0.3
+CODES = np.clip(np.digitize(SIGNAL + RNG.logistic(size=N) * 0.5, [-0.5, 0.5]), 0, 2)
+ONES = np.ones(N)
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+def test_numbers(name):
+    made = LEARNERS[name].numbers
+    assert made is not None
+    first = made(X, Y, ONES, X, 7)
+    assert np.corrcoef(first, SIGNAL)[0, 1] > 0.95
+    assert np.array_equal(first, made(X, Y, ONES, X, 7))
+
+
+@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("classes", [2, 3])
+def test_classes(name, classes):
+    made = LEARNERS[name].classes
+    assert made is not None
+    codes = np.minimum(CODES, classes - 1)
+    p = made(X, codes, classes, ONES, X, 7)
+    assert p.shape == (N, classes) and np.allclose(p.sum(axis=1), 1) and (p >= 0).all()
+    assert np.log(p[np.arange(N), codes]).mean() > np.log(np.bincount(codes) / N)[codes].mean()
+
+
+@pytest.mark.parametrize("name", ["linear", "boosting"])
+def test_a_class_absent_from_training_gets_probability_zero(name):
+    made = LEARNERS[name].classes
+    assert made is not None
+    p = made(X, CODES * 0 + 1, 3, ONES, X[:5], 0)
+    assert np.array_equal(p, np.tile([0.0, 1.0, 0.0], (5, 1)))
+    p = made(X, np.where(CODES == 1, 0, CODES), 3, ONES, X[:5], 0)
+    assert (p[:, 1] == 0).all() and np.allclose(p.sum(axis=1), 1)
+
+
+def test_weights_reach_the_fit():
+    w = np.where(X[:, 2] > 0, 1.0, 1e-9)
+    y = np.where(X[:, 2] > 0, 1.0, -1.0) + 0 * Y
+    for name in ("linear", "boosting", "ridge", "lasso"):
+        made = LEARNERS[name].numbers
+        assert made is not None
+        assert made(X[:, :2], y, w, X[:, :2], 0) == pytest.approx(1.0, abs=0.05)
+
+
+def test_auto_depends_on_the_rows_it_has():
+    assert [c.name for c in candidates("auto", 400, 10)] == ["linear", "quadratic", "boosting"]
+    assert [c.name for c in candidates("auto", 60, 10)] == ["linear", "quadratic"]
+    assert [c.name for c in candidates("auto", 30, 10)] == ["linear"]
+
+
+def test_unknown_name():
+    with pytest.raises(WhenceError) as error:
+        candidates("boostin", 100, 3)
+    assert error.value.code == "unknown_learner" and "'boosting'" in str(error.value)
+
+
+def test_objects():
+    from sklearn.ensemble import RandomForestRegressor
+    from sklearn.linear_model import LinearRegression, LogisticRegression
+
+    forest = from_object(RandomForestRegressor(20))
+    assert forest.classes is None and forest.numbers is not None
+    a, b = (forest.numbers(X, Y, ONES, X[:9], 5) for _ in range(2))
+    assert np.array_equal(a, b)
+    linear = from_object(LinearRegression())
+    assert linear.numbers is not None and LEARNERS["linear"].numbers is not None
+    assert np.allclose(linear.numbers(X, Y, ONES, X, 0), LEARNERS["linear"].numbers(X, Y, ONES, X, 0))
+    assert from_object(LogisticRegression()).numbers is None
+
+
+def test_object_without_weights_is_an_error_when_weights_matter():
+    from sklearn.neighbors import KNeighborsRegressor
+
+    made = from_object(KNeighborsRegressor()).numbers
+    assert made is not None
+    made(X, Y, ONES, X, 0)
+    with pytest.raises(WhenceError, match="takes no weights"):
+        made(X, Y, RNG.uniform(1, 2, N), X, 0)
+
+
+def test_simplex_weights_find_the_best_mixture():
+    predictions = RNG.normal(size=(N, 3))
+    target = predictions @ [0.2, 0.8, 0.0]
+    assert simplex_weights(predictions, target, ONES) == pytest.approx([0.2, 0.8, 0.0], abs=1e-6)
+    best = simplex_weights(predictions, 3 * predictions[:, 2], ONES)
+    assert best == pytest.approx([0, 0, 1], abs=0.15) and best.sum() == pytest.approx(1) and (best >= 0).all()
+    assert simplex_weights(np.ones((5, 2)), np.ones(5), np.ones(5)).tolist() == [0.5, 0.5]
+
+
+def test_simplex_weights_against_a_grid():
+    predictions = RNG.normal(size=(N, 2)) + Y[:, None]
+    w = RNG.uniform(0.5, 2, N)
+    grid = np.linspace(0, 1, 10_001)
+    losses = [float(w @ (predictions @ [g, 1 - g] - Y) ** 2) for g in grid]
+    assert simplex_weights(predictions, Y, w)[0] == pytest.approx(grid[int(np.argmin(losses))], abs=2e-4)
