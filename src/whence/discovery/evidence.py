@@ -9,6 +9,7 @@ from typing import Literal, overload
 import numpy as np
 
 from whence.core.result import fields_to_plain
+from whence.stats.citest.choose import choose
 
 Status = Literal["clear", "ambiguous", "overruled", "knowledge"]
 
@@ -62,11 +63,12 @@ class PairTable(Sequence[EdgeEvidence]):
 
     names: sorted. present, by_knowledge: bool (P,) over the pairs i < j in row order. p_value, statistic,
     df: float64 (P,), NaN for none; n: int64 (P,), -1 for no test. size: int32 (P,) and given: int32, flat,
-    with ``start`` int64 (P,): the set of pair p is ``given[start[p] : start[p] + size[p]]``. tests: name of
-    the test per pair as a code into ``test_names``, -1 for none.
+    with ``start`` int64 (P,): the set of pair p is ``given[start[p] : start[p] + size[p]]``. kinds: of the
+    columns, which say which test was used.
     """
 
     names: tuple[str, ...]
+    kinds: tuple[str, ...]
     present: np.ndarray
     by_knowledge: np.ndarray
     p_value: np.ndarray
@@ -76,8 +78,6 @@ class PairTable(Sequence[EdgeEvidence]):
     size: np.ndarray
     start: np.ndarray
     given: np.ndarray
-    tests: np.ndarray
-    test_names: tuple[str, ...]
 
     def __len__(self) -> int:
         return len(self.present)
@@ -103,15 +103,15 @@ class PairTable(Sequence[EdgeEvidence]):
 
     def _row(self, p: int) -> EdgeEvidence:
         i, j = pair_nodes(len(self.names), p)
-        tested = self.tests[p] >= 0
+        tested = self.n[p] >= 0
         first = int(self.start[p])
-        given = tuple(self.names[k] for k in self.given[first : first + int(self.size[p])])
+        given = self.given[first : first + int(self.size[p])].tolist()
         return EdgeEvidence(
             self.names[i], self.names[j], bool(self.present[p]),
             "knowledge" if self.by_knowledge[p] else "test",
-            self.test_names[self.tests[p]] if tested else None,
+            choose(self.kinds[k] for k in (i, j, *given)) if tested else None,
             _number(self.statistic[p]), _number(self.df[p]), _number(self.p_value[p]),
-            int(self.n[p]) if tested else None, given,
+            int(self.n[p]) if tested else None, tuple(self.names[k] for k in given),
         )
 
     def to_dict(self) -> list[dict[str, object]]:

@@ -9,13 +9,15 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from whence import kernels
+from whence.data.table import Table
+from whence.stats.citest.choose import IndependenceTest, test
 from whence.stats.citest.fisher_z import critical_correlation
 
 NO_TEST = 2.0  # what the kernel says when no correlation could be computed
@@ -67,11 +69,11 @@ class Middles:
 
 
 class Tests(Protocol):
-    """What the searches ask of the data. name: the test's card. largest: the largest conditioning set
+    """What the searches ask of the data. kinds: of the columns. largest: the largest conditioning set
     that the rows allow. budget: how many tests of one level are reasonable. block: tests between reports."""
 
     @property
-    def name(self) -> str: ...
+    def kinds(self) -> tuple[str, ...]: ...
     @property
     def largest(self) -> int: ...
     @property
@@ -106,9 +108,12 @@ class GaussianTests:
 
     corr: np.ndarray
     n: int
-    name: str = "fisher_z"
     budget: float = 5e8
     block: int = 4_000_000
+
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return ("continuous",) * len(self.corr)
 
     @property
     def largest(self) -> int:
@@ -146,31 +151,32 @@ class GaussianTests:
         return Middles(separating, np.where(np.isinf(smallest), np.nan, 2 * ndtr(-smallest)))
 
 
-@dataclass(frozen=True)
-class Answer:
-    """One test's answer; p_value None when it was impossible."""
-
-    p_value: float | None
-    statistic: float
-    df: float
-    n: int
-
-
 @dataclass(frozen=True, eq=False)
 class EachTest:
-    """One call of ``ask(x, y, given)`` per test, remembered."""
+    """One call per test, of the test that fits the kinds, on the rows where its variables are present.
 
-    name: str
-    ask: Callable[[int, int, tuple[int, ...]], Answer]
-    largest: int
-    budget: float = 2e6
+    names: sorted columns of the table. known: answers so far, by positions (x, y, *given).
+    """
+
+    table: Table
+    names: tuple[str, ...]
+    budget: float = 1e6
     block: int = 500
-    known: dict[tuple[int, int, tuple[int, ...]], Answer] = field(default_factory=dict, repr=False)
+    known: dict[tuple[int, ...], IndependenceTest] = field(default_factory=dict, repr=False)
 
-    def _answer(self, x: int, y: int, given: tuple[int, ...]) -> Answer:
-        key = (min(x, y), max(x, y), tuple(sorted(given)))
+    @property
+    def kinds(self) -> tuple[str, ...]:
+        return tuple(self.table.kind(name) for name in self.names)
+
+    @property
+    def largest(self) -> int:
+        return len(self.table) - 4
+
+    def _ask(self, x: int, y: int, given: tuple[int, ...]) -> IndependenceTest:
+        key = (min(x, y), max(x, y), *sorted(given))
         if key not in self.known:
-            self.known[key] = self.ask(*key)
+            a, b, *others = (self.names[k] for k in key)
+            self.known[key] = test(self.table, a, b, others)
         return self.known[key]
 
     def level(self, lists: Lists, pairs: np.ndarray, size: int, alpha: float) -> Level:
@@ -181,12 +187,12 @@ class EachTest:
         for k, (x, y) in enumerate(pairs.tolist()):
             best = -1.0
             for given in _sets(lists, x, y, size):
-                answer = self._answer(x, y, given)
+                answer = self._ask(x, y, given)
                 tests[k, answer.p_value is None] += 1
                 if answer.p_value is None or answer.p_value <= best:
                     continue
                 best = answer.p_value
-                numbers[:, k], n[k] = (best, answer.statistic, answer.df), answer.n
+                numbers[:, k], n[k] = (best, answer.statistic, answer.df), answer.n  # None becomes NaN
                 sets[k] = given
                 if best > alpha:
                     separated[k] = True
@@ -201,7 +207,7 @@ class EachTest:
         for k, (x, y) in enumerate(pairs.tolist()):
             span = range(starts[k], starts[k + 1])
             for given in itertools.chain.from_iterable(_sets(lists, x, y, s) for s in range(largest + 1)):
-                p = self._answer(x, y, given).p_value
+                p = self._ask(x, y, given).p_value
                 if p is None:
                     continue
                 for q in span:

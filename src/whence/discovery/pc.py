@@ -38,6 +38,8 @@ CARD = Card(
                   low=0.0, high=1.0, open_ends=True),
         Parameter("max_conditioning", "int", None, "largest conditioning set; None lets the data and the work "
                   "needed decide", low=0, optional=True),
+        Parameter("stability", "int", 0, "bootstrap samples that show how often each edge is found; 0 for none",
+                  low=0, high=100_000),
     ),
     output="CPDAG, or MPDAG with knowledge",
     cost="grows with the number of pairs, and exponentially with the number of neighbours of a node",

@@ -64,7 +64,7 @@ def skeleton(
         adjacent[gone[:, 0], gone[:, 1]] = adjacent[gone[:, 1], gone[:, 0]] = False
         open_pairs = open_pairs[~found]
         size += 1
-    evidence = record.table(names, adjacent[i, j], tests.name)
+    evidence = record.table(names, tests.kinds, adjacent[i, j])
     return Skeleton(names, adjacent, evidence, max(size - 1, 0),
                     (*remarks, *record.impossible(names), *_unsupported(evidence, keep, alpha)))
 
@@ -81,7 +81,6 @@ class _Record:
         self.sets: list[np.ndarray] = []
         self.stored = 0
         self.undefined = np.zeros(pairs, dtype=np.int64)
-        self.made = 0
 
     def level(
         self, tests: Tests, lists: Lists, pairs: np.ndarray, work: np.ndarray, size: int, alpha: float,
@@ -102,7 +101,6 @@ class _Record:
 
     def _note(self, found: Level, pairs: np.ndarray, size: int) -> None:
         at = np.asarray(pair_index(self.d, pairs[:, 0].astype(np.int64), pairs[:, 1]))
-        self.made += int(found.tests[:, 0].sum())
         self.undefined[at] += found.tests[:, 1]
         new = found.separated | (np.fmax(self.numbers[0, at], -1.0) < found.p_value)
         at = at[new]
@@ -112,12 +110,10 @@ class _Record:
         self.sets.append(found.sets[new].ravel())
         self.stored += self.sets[-1].size
 
-    def table(self, names: tuple[str, ...], present: np.ndarray, test: str) -> PairTable:
+    def table(self, names: tuple[str, ...], kinds: tuple[str, ...], present: np.ndarray) -> PairTable:
         p, statistic, df = self.numbers
         given = np.concatenate([np.empty(0, dtype=np.int32), *self.sets])
-        tests = np.where(np.isnan(p), -1, 0).astype(np.int8)
-        return PairTable(names, present, self.by_knowledge, p, statistic, df, self.n, self.size, self.start,
-                         given, tests, (test,))
+        return PairTable(names, kinds, present, self.by_knowledge, p, statistic, df, self.n, self.size, self.start, given)
 
     def impossible(self, names: tuple[str, ...]) -> list[Remark]:
         """Tests that could not be made leave the edge in place; this says for which pairs."""

@@ -1,0 +1,173 @@
+"""Which columns can be nodes, and what their data make of the tests."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from whence.core.result import Refused, Remark
+from whence.data.table import CODED, NUMERIC, Table
+from whence.discovery.independence import EachTest, GaussianTests, Tests
+from whence.stats.citest.fisher_z import COLLINEAR, correlation
+
+FEWEST_ROWS = 10
+WEAK = 0.3  # a remark is due when correlations of this size may well be missed
+
+
+@dataclass(frozen=True, eq=False)
+class Prepared:
+    """names: the nodes, sorted. tests: about them. remarks: what was left out and what to be wary of."""
+
+    names: tuple[str, ...]
+    tests: Tests
+    remarks: tuple[Remark, ...]
+
+
+def prepare(table: Table, alpha: float) -> Prepared | Refused:
+    """The nodes of the search and the tests about them.
+
+    Columns that no test can speak of (text, dates, row identifiers given as roles, empty, constant, copies of
+    another column) are left out, each with a remark: as isolated nodes they would look independent of
+    everything. Fewer than two nodes, or fewer than 10 rows, is a ``Refused``.
+    """
+    remarks = _roles(table)
+    taken = {r.about[0] for r in remarks}
+    names = sorted(n for n in table.names if n not in taken)
+    for step in (_untestable, _constant, _copies):
+        found = step(table, names)
+        remarks += found
+        names = [n for n in names if n not in {r.about[0] for r in found}]
+    if len(names) < 2:
+        return _refused("too_few_columns", f"Only {len(names)} column can be part of a graph.", remarks,
+                        "Give at least two columns that vary, of numbers or categories.")
+    if len(table) < FEWEST_ROWS:
+        return _refused("too_few_rows", f"{len(table)} rows are too few to learn a graph from.", remarks,
+                        f"At least {FEWEST_ROWS} are needed, and hundreds to see weak relations.")
+    kinds = {table.kind(n) for n in names}
+    gaps = _missing(table, names)
+    remarks += gaps + _weak(len(table), alpha)
+    if kinds <= NUMERIC and not gaps:
+        corr = correlation(table.matrix(names))
+        if corr is not None:
+            return Prepared(tuple(names), GaussianTests(corr, len(table)), (*remarks, *_dependent(corr, names, len(table))))
+    if not kinds <= CODED and not kinds <= NUMERIC:
+        text = "Numbers and categories are tested together by linear regression (generalised covariance measure)."
+        remarks.append(Remark("mixed_kinds", text, (), {n: table.kind(n) for n in names}))
+    return Prepared(tuple(names), EachTest(table, tuple(names)), tuple(remarks))
+
+
+def _refused(code: str, reason: str, remarks: list[Remark], remedy: str) -> Refused:
+    return Refused(code, reason, {"left_out": {r.about[0]: r.text for r in remarks if r.about}}, remedy, "discover")
+
+
+def _roles(table: Table) -> list[Remark]:
+    """Columns that name units, times, clusters or weights are not variables of the graph."""
+    return [
+        Remark("role_left_out", f"{name!r} was left out: it gives the {role} of a row.", (name,), {"role": role})
+        for role, name in sorted(table.roles.items())
+        if role in ("unit", "time", "cluster", "weights") and name in table
+    ]
+
+
+def _untestable(table: Table, names: list[str]) -> list[Remark]:
+    return [
+        Remark("kind_left_out", f"{n!r} was left out: no test reads {table.kind(n)} columns.", (n,),
+               {"kind": table.kind(n)})
+        for n in names if table.kind(n) not in CODED | NUMERIC
+    ]
+
+
+def _constant(table: Table, names: list[str]) -> list[Remark]:
+    out = []
+    for n in names:
+        column = table.column(n)
+        seen = column.values[~column.missing]
+        if not len(seen):
+            out.append(Remark("empty_column", f"{n!r} was left out: it has no values.", (n,)))
+        elif (seen == seen[0]).all():
+            text = f"{n!r} was left out: it has the same value in every row, so nothing can be learned about it."
+            out.append(Remark("constant_column", text, (n,)))
+    return out
+
+
+def _copies(table: Table, names: list[str]) -> list[Remark]:
+    """Columns that repeat another one: the same numbers up to scale and origin, or the same partition."""
+    first: dict[tuple[object, ...], str] = {}
+    out = []
+    for n in names:
+        other = first.setdefault(_print(table, n), n)
+        if other != n:
+            text = f"{n!r} was left out: it repeats {other!r}. What the graph says of {other!r} holds for {n!r} too."
+            out.append(Remark("repeated_column", text, (n, other)))
+    return out
+
+
+def _print(table: Table, name: str) -> tuple[object, ...]:
+    """Equal for columns that repeat each other exactly (near copies are seen as collinear)."""
+    column = table.column(name)
+    there = ~column.missing
+    values = column.values[there]
+    if column.kind in CODED:
+        _, first, code = np.unique(values, return_index=True, return_inverse=True)
+        key: np.ndarray = np.argsort(np.argsort(first))[code]
+    else:
+        away = values - values[0]
+        key = away / away[np.argmax(np.abs(away))]
+        key = np.rint(key * 1e9).astype(np.int64) + 0
+    return column.kind in CODED, there.tobytes(), key.tobytes()
+
+
+def _missing(table: Table, names: list[str]) -> list[Remark]:
+    complete = int(table.complete(names).sum())
+    if complete == len(table):
+        return []
+    gaps = {n: int(table.column(n).missing.sum()) for n in names}
+    text = (
+        f"{len(table) - complete:,} of {len(table):,} rows have missing values. Each test uses the rows where its "
+        "own variables are present, which is right when values are missing at random for each test."
+    )
+    evidence = {"complete_rows": complete, "missing": {n: k for n, k in gaps.items() if k}}
+    return [Remark("missing_values", text, tuple(n for n in names if gaps[n]), evidence)]
+
+
+def _weak(n: int, alpha: float) -> list[Remark]:
+    """The correlation that a single test finds four times out of five."""
+    from scipy.special import ndtri
+
+    reach = math.tanh((-float(ndtri(alpha / 2)) + 0.84) / math.sqrt(n - 3))
+    if reach < WEAK:
+        return []
+    text = f"With {n} rows, relations weaker than a correlation of {reach:.2f} will often be missed."
+    return [Remark("low_power", text, (), {"rows": n, "correlation": reach})]
+
+
+def _dependent(corr: np.ndarray, names: list[str], n: int) -> list[Remark]:
+    """Columns that are exact linear combinations of others, each with those others."""
+    if n <= len(names):
+        text = (
+            f"There are {n} rows for {len(names)} columns: every column is a combination of the others, and only "
+            "small conditioning sets can be trusted."
+        )
+        return [Remark("fewer_rows_than_columns", text, (), {"rows": n, "columns": len(names)})]
+    try:
+        factor = np.linalg.cholesky(corr)
+    except np.linalg.LinAlgError:
+        pass
+    else:
+        if (factor.diagonal() ** 2 >= COLLINEAR).all():
+            return []
+    out, free = [], []
+    for j, name in enumerate(names):
+        weights, *_ = np.linalg.lstsq(corr[np.ix_(free, free)], corr[free, j], rcond=None)
+        if 1 - corr[free, j] @ weights >= COLLINEAR:
+            free.append(j)
+            continue
+        sources = tuple(names[k] for k, w in zip(free, weights, strict=True) if abs(w) > 1e-6)
+        text = (
+            f"{name!r} is an exact linear combination of {', '.join(map(repr, sources))}. Tests given all of these "
+            "are impossible, so edges among them may stay that should go."
+        )
+        out.append(Remark("collinear_columns", text, (name, *sources)))
+    return out

@@ -1,0 +1,155 @@
+"""``discover``: a causal graph from data, with the evidence of every edge."""
+
+from __future__ import annotations
+
+import html
+from collections.abc import Mapping
+from concurrent.futures import Executor
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from whence.core.card import Card
+from whence.core.errors import WhenceError
+from whence.core.progress import SILENT, Progress
+from whence.core.registry import find_card, load_function
+from whence.core.result import Provenance, Refused, Remark, fields_to_plain, versions
+from whence.data.table import Table
+from whence.discovery.columns import Prepared, prepare
+from whence.discovery.evidence import PairTable, TripleEvidence
+from whence.discovery.pc import Learned
+from whence.discovery.stability import Stability, bootstrap
+from whence.graphs.classes import CPDAG, MPDAG
+from whence.graphs.graph import Graph
+from whence.graphs.knowledge import Knowledge
+
+DEFAULT = "pc"
+
+
+@dataclass(frozen=True, eq=False)
+class Discovery:
+    """A learned graph and why it looks so.
+
+    graph: a CPDAG, or with knowledge an MPDAG. method: name of its card. evidence: a sequence of
+    ``EdgeEvidence``, one per pair of nodes in name order. triples: the verdict on each possible collider.
+    stability: per edge the share of bootstrap samples that have it, when asked for. warnings: what was left out,
+    what could not be tested, where the tests contradicted each other. table: rows and columns used.
+    """
+
+    graph: CPDAG | MPDAG
+    method: str
+    evidence: PairTable
+    triples: tuple[TripleEvidence, ...]
+    stability: Stability | None
+    warnings: tuple[Remark, ...]
+    provenance: Provenance
+    table: Mapping[str, Any]
+    knowledge: Knowledge | None = None
+
+    def to_dict(self) -> dict[str, Any]:
+        return fields_to_plain(self)
+
+    def __repr__(self) -> str:
+        lines = [f"Discovery by {self.method} from {self.table['rows']:,} rows", f"  {self.graph!r}"]
+        lines += [f"  warning: {remark}" for remark in self.warnings]
+        return "\n".join(lines)
+
+    def _repr_html_(self) -> str:
+        from whence.graphs.svg import to_svg
+
+        picture = to_svg(self.graph, stability=self.stability, title="Learned graph")
+        notes = "".join(f"<li>{html.escape(str(remark))}</li>" for remark in self.warnings)
+        said = f"Learned by {html.escape(self.method)} from {self.table['rows']:,} rows."
+        return f"<figure>{picture}<figcaption>{said}</figcaption></figure>" + (f"<ul>{notes}</ul>" if notes else "")
+
+
+def discover(
+    source: Any,
+    method: str = "auto",
+    knowledge: Knowledge | None = None,
+    seed: int = 0,
+    *,
+    progress: Progress = SILENT,
+    executor: Executor | None = None,
+    **params: Any,
+) -> Discovery | Refused:
+    """Learns a causal graph from a table, or from anything ``whence.read`` takes.
+
+    method: ``"auto"`` (PC-stable) or the name of a discovery card; params are checked against the card.
+    knowledge: tiers, required and forbidden arrows; the graph never contradicts it. seed: for the bootstrap.
+    executor: runs the bootstrap samples; the answer does not depend on it.
+
+    Data with too few rows or columns give a ``Refused``. Raises ``WhenceError``: ``unknown_method``,
+    ``unknown_parameter``, ``bad_parameter``, ``unknown_node`` or ``left_out`` for knowledge about a column that
+    is not in the table or cannot be part of a graph.
+    """
+    card = find_card("discovery", DEFAULT if method == "auto" else method)
+    parameters = card.checked(params)
+    table = _table(source)
+    if knowledge is not None and not isinstance(knowledge, Knowledge):
+        raise WhenceError("knowledge must be a whence.Knowledge.", code="bad_parameter", value=type(knowledge).__name__,
+                          allowed="Knowledge or None")
+    if knowledge:
+        knowledge.validate(table.names)
+    prepared = prepare(table, parameters["alpha"])
+    if isinstance(prepared, Refused):
+        return prepared
+    known = _about_nodes(knowledge, prepared) if knowledge else None
+    learned = load_function(card)(prepared.tests, prepared.names, known, parameters, progress)
+    stability = None
+    if parameters["stability"]:
+        again = partial(_learn, card=card, nodes=prepared.names, knowledge=known, parameters=parameters)
+        chosen = table.select(prepared.names)
+        stability = bootstrap(again, chosen, learned.graph, parameters["stability"], seed, executor, progress)
+    provenance = Provenance(table.hash, len(table), None, card.name, _plain(parameters, known), seed,
+                            versions("numpy", "scipy"), card.citations)
+    summary = {"source": table.source, "rows": len(table), "columns": list(prepared.names),
+               "left_out": sorted(set(table.names) - set(prepared.names))}
+    warnings = (*prepared.remarks, *learned.remarks)
+    return Discovery(learned.graph, card.name, learned.evidence, learned.triples, stability, warnings, provenance,
+                     summary, known)
+
+
+def _table(source: Any) -> Table:
+    if isinstance(source, Table):
+        return source
+    from whence.data.load import read
+
+    return read(source)
+
+
+def _about_nodes(knowledge: Knowledge, prepared: Prepared) -> Knowledge:
+    """The knowledge without statements on columns that were left out; a required arrow cannot be dropped so."""
+    nodes = set(prepared.names)
+    for pair in knowledge.required:
+        for name in pair:
+            if name not in nodes:
+                why = next((str(r) for r in prepared.remarks if r.about[:1] == (name,)), "")
+                raise WhenceError(
+                    f"Knowledge requires an arrow between {pair[0]!r} and {pair[1]!r}, but {name!r} is not a node. {why}",
+                    code="left_out", value=name, allowed=prepared.names,
+                )
+    return Knowledge(
+        tiers=tuple(tuple(n for n in tier if n in nodes) for tier in knowledge.tiers),
+        required=knowledge.required,
+        forbidden=tuple(pair for pair in knowledge.forbidden if nodes.issuperset(pair)),
+        within_tiers=knowledge.within_tiers, source=knowledge.source,
+    )
+
+
+def _learn(
+    table: Table, *, card: Card, nodes: tuple[str, ...], knowledge: Knowledge | None, parameters: Mapping[str, Any]
+) -> Graph | None:
+    """The graph of one bootstrap sample, or None when it cannot be used. A required node may be constant in it."""
+    prepared = prepare(table.select(nodes), parameters["alpha"])
+    if isinstance(prepared, Refused):
+        return None
+    if knowledge and not set(prepared.names).issuperset(n for pair in knowledge.required for n in pair):
+        return None
+    known = _about_nodes(knowledge, prepared) if knowledge else None
+    learned: Learned = load_function(card)(prepared.tests, prepared.names, known, parameters, SILENT)
+    return learned.graph
+
+
+def _plain(parameters: Mapping[str, Any], knowledge: Knowledge | None) -> dict[str, Any]:
+    return {**parameters, "knowledge": None if knowledge is None else knowledge.to_dict()}
