@@ -14,7 +14,7 @@ from whence.core.hashing import content_hash
 from whence.graphs.svg import text_width
 from whence.report.numbers import MINUS
 
-WIDTH = 420.0
+WIDTH = 380.0
 MARGIN = 10.0
 LABEL, TICK = 12.5, 11.0  # font sizes, as in the style sheet
 

@@ -32,6 +32,7 @@ LARGEST_GRAPH = 150  # nodes; beyond, a picture says nothing
 _DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|\bdoi:\s*)(10\.\d{4,9}/[^\s<>\"]+[^\s<>\".,;:)])", re.IGNORECASE)
 
 Row = Sequence[str]
+Group = tuple[list[str], str]  # variables with the same reason
 
 
 def page(finding: Finding) -> dict[str, Any]:
@@ -123,9 +124,7 @@ def _bar(effect: Effect, label: str, main: bool = False, hollow: bool = False) -
 
 def _method_label(effect: Effect, main: bool) -> str:
     title = method_title(effect.method)
-    if main:
-        return f"{title} (the answer)"
-    return f"{title}, unadjusted" if prose.unadjusted(effect) else title
+    return f"{title}, unadjusted" if prose.unadjusted(effect) and not main else title
 
 
 def _head(effect: Effect) -> Row:
@@ -214,22 +213,31 @@ def _several(value: Any, role: str) -> tuple[str, ...]:
     return (found,) if isinstance(found, str) else tuple(found or ())
 
 
-def adjusted(finding: Finding) -> list[Row]:
-    """Each control and why it is one."""
+def adjusted(finding: Finding) -> list[Group]:
+    """Each control and why it is one; controls with the same reason stand together."""
     if finding.spec is None:
         return []
     reasons = _reasons(finding)
     stated = {r.about[0]: r.text for r in finding.choices if r.code == "role_control" and r.about}
-    return [(c, reasons.get(c) or stated.get(c) or _default_reason(finding)) for c in finding.spec.controls]
+    return _together((c, reasons.get(c) or stated.get(c) or _default_reason(finding)) for c in finding.spec.controls)
+
+
+def _together(found: Iterable[tuple[str, str]]) -> list[Group]:
+    alike: dict[str, list[str]] = {}
+    for variable, why in found:
+        alike.setdefault(why, []).append(variable)
+    return [(variables, why) for why, variables in alike.items()]
 
 
 def _default_reason(finding: Finding) -> str:
     if finding.effect is not None and finding.effect.spec.strategy == "rct":
-        return "makes the estimate of a randomised comparison more precise"
-    return "chosen as a possible common cause of treatment and outcome; no graph says so"
+        return "Not needed against bias in a randomised comparison; makes the estimate more precise."
+    if finding.graph is not None:
+        return "Given as a control."
+    return "Taken as possible common causes of treatment and outcome; no graph says that they are."
 
 
-def excluded(finding: Finding) -> list[Row]:
+def excluded(finding: Finding) -> list[Group]:
     """Each variable left out and why, from the graph or from the choice of roles."""
     controls = set(finding.spec.controls) if finding.spec is not None else set()
     named = {*controls, *_treatments(finding), *_outcomes(finding)}
@@ -237,7 +245,7 @@ def excluded(finding: Finding) -> list[Row]:
     for remark in finding.choices:
         if remark.code == "excluded" and remark.about and remark.about[0] not in found:
             found[remark.about[0]] = remark.text.removeprefix(f"{remark.about[0]} is not adjusted for: ")
-    return list(found.items())
+    return _together(found.items())
 
 
 def _reasons(finding: Finding) -> Mapping[str, str]:

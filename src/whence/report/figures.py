@@ -34,9 +34,9 @@ def overlap(figure: Mapping[str, Any]) -> str:
                 note = f"{css}, {figures(edges[k])} to {figures(edges[k + 1])}: {count(size, 'row')}"
                 parts.append(box(x0 + 0.5, middle - tall if way < 0 else middle, x1 - x0 - 1, tall, css, note))
     parts.append(line(axis.start, middle, axis.end, middle, "base"))
-    parts += [box(MARGIN, 4, 11, 11, "treated"), text(MARGIN + 17, 14, f"treated, {count(sum(up), 'row')} (up)", "label"),
-              box(MARGIN + 190, 4, 11, 11, "control"),
-              text(MARGIN + 207, 14, f"others, {count(sum(down), 'row')} (down)", "label"),
+    parts += [box(0, 4, 11, 11, "treated"), text(17, 14, f"treated, {count(sum(up), 'row')} (up)", "label"),
+              box(190, 4, 11, 11, "control"),
+              text(207, 14, f"others, {count(sum(down), 'row')} (down)", "label"),
               text(WIDTH / 2, bottom + 33, "probability of treatment, given the controls", "tick middle")]
     said = (f"Two histograms of the probability of treatment. {_where('treated', edges, up)} "
             f"{_where('others', edges, down)}")

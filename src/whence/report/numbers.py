@@ -78,6 +78,15 @@ def count(size: int, noun: str = "", plural: str | None = None) -> str:
     return f"{size:,} {noun if size == 1 else plural or noun + 's'}" if noun else f"{size:,}"
 
 
+_WORDS = "no one two three four five six seven eight nine ten".split()
+
+
+def few(size: int, start: bool = False) -> str:
+    """A small count as a word, as in running text: ``three``, ``12``; ``start`` of a sentence: ``Three``."""
+    word = _WORDS[size] if 0 <= size < len(_WORDS) else f"{size:,}"
+    return word.capitalize() if start else word
+
+
 def percent(share: float) -> str:
     """A share as a percentage: ``95%``, ``13.9%``, ``under 0.1%``."""
     if not math.isfinite(share):

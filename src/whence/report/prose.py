@@ -204,14 +204,15 @@ def verdict(finding: Finding) -> str:
     done = [c for c in finding.checks if c.applies]
     against = ""
     if worries:
-        some = f"{len(worries)} of the {len(done)} checks {'gives' if len(worries) == 1 else 'give'}"
-        against = f"{some} reason to worry"
+        against = (f"{numbers.few(len(worries))} of the {numbers.few(len(done))} checks "
+                   f"{'gives' if len(worries) == 1 else 'give'} reason to worry")
     if includes_zero(effect):
         ends = effect_scale(finding).interval(effect.interval)
         base = f"The direction is not settled: anything from {ends}{_unit(finding)} is compatible with the data"
         return base + (f", and {against}." if against else ".")
     if worries:
-        return f"The interval leaves out zero, but {against}: read them before relying on the number."
+        these = "it" if len(worries) == 1 else "them"
+        return f"The interval leaves out zero, but {against}: read {these} before relying on the number."
     if not done:
         return "The interval leaves out zero. No checks were run on the estimate."
     return "The interval leaves out zero, and nothing we checked speaks against the estimate."
@@ -228,8 +229,8 @@ def _chance(finding: Finding) -> Point:
     assert effect is not None
     written, unit = effect_scale(finding), _unit(finding)
     ends = written.interval(effect.interval)
-    said = (f"If there were no effect at all, chance would give an estimate at least this far from zero with "
-            f"probability {numbers.p_value(effect.p_value)}. ")
+    said = (f"If there were no effect, chance alone would give an estimate this far from zero, or further, with "
+            f"{numbers.p_value(effect.p_value)}. ")
     if includes_zero(effect):
         return Point("Chance", said + f"The data are compatible with no effect, and with every effect from {ends}{unit}."
                      " That is not evidence that the effect is zero.", "against")
@@ -279,7 +280,7 @@ def _other_methods(finding: Finding) -> Point | None:
         found = sorted(a.estimate for a in alike)
         agree = all(effect.interval[0] <= v <= effect.interval[1] for v in found)
         span = signed(written, found[0]) if len(found) == 1 else f"{signed(written, found[0])} to {signed(written, found[-1])}"
-        who = "One other method" if len(alike) == 1 else f"{len(alike)} other methods"
+        who = f"{numbers.few(len(alike), start=True)} other {'method' if len(alike) == 1 else 'methods'}"
         same = "with the same controls " if effect.spec.controls else ""
         said.append(f"{who} {same}{'gives' if len(alike) == 1 else 'give'} {span}{unit}, "
                     f"{'all ' if len(alike) > 1 and agree else ''}{'inside' if agree else 'in part outside'} our interval.")
@@ -295,15 +296,19 @@ def _checks(finding: Finding) -> Point | None:
         return Point("Checks", "No checks were run.", "against")
     by = {v: [c for c in finding.checks if c.verdict == v and c.applies] for v in ("pass", "worry", "informational")}
     idle = [c for c in finding.checks if not c.applies]
-    told = [f"{len(by['pass'])} passed"]
-    told += [f"{len(by['worry'])} {'gives' if len(by['worry']) == 1 else 'give'} reason to worry"] if by["worry"] else []
-    told += [f"{len(by['informational'])} {'is' if len(by['informational']) == 1 else 'are'} for information"] \
-        if by["informational"] else []
-    told += [f"{len(idle)} {'does' if len(idle) == 1 else 'do'} not apply here"] if idle else []
-    said = f"Of {numbers.count(len(finding.checks), 'check')}, {numbers.listed(told)}."
+    told = [f"{numbers.few(len(by['pass'])) if by['pass'] else 'none'} passed"]
+    told += [_counted(by["worry"], "gives", "give") + " reason to worry"] if by["worry"] else []
+    told += [_counted(by["informational"], "is", "are") + " for information"] if by["informational"] else []
+    told += [_counted(idle, "does", "do") + " not apply here"] if idle else []
+    size = len(finding.checks)
+    said = f"Of {numbers.few(size)} {'check' if size == 1 else 'checks'}, {numbers.listed(told)}."
     if by["worry"]:
         said += " To read first: " + numbers.listed((f"“{c.title.rstrip('.')}”" for c in by["worry"]), most=12) + "."
     return Point("Checks", said, "against" if by["worry"] else "for" if by["pass"] else "neutral")
+
+
+def _counted(found: list, one: str, more: str) -> str:
+    return f"{numbers.few(len(found))} {one if len(found) == 1 else more}"
 
 
 def _left_out(finding: Finding) -> Point:

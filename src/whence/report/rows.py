@@ -29,17 +29,16 @@ class Bar:
 
 def forest(bars: Sequence[Bar], title: str, written: Scale, share: float = 0.95) -> str:
     """Estimates and intervals, one above the other; numbers stand at the right of each label."""
-    axis = axis_for(_reach(bars))
+    said = [f"{written.number(b.estimate)} ({written.interval((b.low, b.high))})" for b in bars]
+    beside = max((text_width(words, LABEL) for words in said), default=0.0)
+    axis = axis_for(_reach(bars), end=max(WIDTH - beside - 12, 0.45 * WIDTH))
     step, top = 42.0, 4.0
     bottom = top + step * len(bars)
-    parts = [*horizontal(axis, top, bottom, written.percent), *_zero(axis, top, bottom)]
-    for k, b in enumerate(bars):
-        y = top + step * k
-        said = f"{written.number(b.estimate)} ({written.interval((b.low, b.high))})"
-        room = WIDTH - 2 * MARGIN - text_width(said, LABEL) - 14
-        weight = " strong" if b.main else ""
-        parts.append(text(MARGIN, y + 15, b.label, "label" + weight, room))
-        parts.append(text(WIDTH - MARGIN, y + 15, said, "label end num" + weight))
+    parts = [*horizontal(axis, top, bottom, written.percent, 4), *_zero(axis, top, bottom)]
+    for k, (b, words) in enumerate(zip(bars, said, strict=True)):
+        y, weight = top + step * k, " strong" if b.main else ""
+        parts.append(text(0, y + 15, b.label, "label" + weight, WIDTH))
+        parts.append(text(WIDTH, y + 33, words, "label end num" + weight))
         parts += _bar(axis, b, y + 29)
     told = "; ".join(f"{b.label}: {written.number(b.estimate)}, interval {written.interval((b.low, b.high))}" for b in bars)
     note = f"{count(len(bars), 'estimate')} with {level(share)} intervals. {told}."
@@ -61,7 +60,7 @@ def dropped(figure: Mapping[str, Any]) -> str:
              for k, r in enumerate(figure["rows"])]
     bars = [b for b in given[:MOST_ROWS] if math.isfinite(b.estimate)]
     side = max((text_width(b.label, LABEL) for b in bars), default=0.0) <= SIDE
-    start = max((text_width(b.label, LABEL) for b in bars), default=0.0) + MARGIN + 12 if side else MARGIN
+    start = max((text_width(b.label, LABEL) for b in bars), default=0.0) + 16 if side else MARGIN
     axis = axis_for(_reach(bars), start)
     step, top = (22.0 if side else 36.0), 4.0
     bottom = top + step * len(bars)
@@ -72,7 +71,7 @@ def dropped(figure: Mapping[str, Any]) -> str:
     for k, b in enumerate(bars):
         y = top + step * k
         weight = " strong" if b.main else ""
-        parts.append(text(MARGIN, y + 15, b.label, "label" + weight, WIDTH - 2 * MARGIN))
+        parts.append(text(0, y + 15, b.label, "label" + weight, WIDTH))
         parts += _bar(axis, b, y + (11 if side else 25))
     return picture(bottom + 22, parts, "The estimate without each control", _dropped_words(bars))
 
@@ -123,7 +122,7 @@ def balance(figure: Mapping[str, Any]) -> str:
     shown, limit = rows[:MOST_ROWS], figure.get("threshold", 0.1)
     widest = max((text_width(str(r["label"]), LABEL) for r in shown), default=0.0)
     side = widest <= SIDE
-    start = widest + MARGIN + 12 if side else MARGIN
+    start = widest + 16 if side else MARGIN
     values = [v for r in shown for v in (_known(r["before"]), _known(r["after"]))]
     axis = axis_for([*values, limit, -limit], start)
     step, top = (22.0 if side else 34.0), 28.0
@@ -133,13 +132,13 @@ def balance(figure: Mapping[str, Any]) -> str:
     parts += [*horizontal(axis, top, bottom), *_zero(axis, top, bottom)]
     for k, r in enumerate(shown):
         y = top + step * k
-        parts.append(text(MARGIN, y + 15, str(r["label"]), "label", WIDTH - 2 * MARGIN))
+        parts.append(text(0, y + 15, str(r["label"]), "label", WIDTH))
         parts += _pair(axis, r, y + (11 if side else 24))
     return picture(bottom + 22, parts, "Balance of the controls before and after weighting", _balance_words(rows, limit))
 
 
 def _balance_key(side: bool, start: float) -> list[str]:
-    x = start if side and start < WIDTH - 210 else MARGIN
+    x = start if side and start < WIDTH - 190 else MARGIN
     return [dot(x + 6, 10, 4.5, "before"), text(x + 16, 14, "before", "label"),
             dot(x + 76, 10, 4.5, "after"), text(x + 86, 14, "after weighting", "label")]
 
