@@ -16,7 +16,7 @@ from whence.data.table import Column, Table
 
 # Propensity index of each non-baseline level, effect of the confounders on the outcome, and noise.
 _INDEX = np.array([[0.6, -0.4, 0.3], [-0.3, 0.6, 0.4]])
-_OUTCOME = np.array([1.0, 0.8, -0.5])
+_OUTCOME = np.array([1.0, -0.8, 0.5])
 _CONFOUNDERS = ("age", "income", "health")
 
 
