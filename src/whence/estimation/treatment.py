@@ -121,8 +121,11 @@ def canonical(value: Any) -> float | str:
 
 
 def affirmative(levels: list[Any]) -> int:
-    """Which of two levels means yes: by its word, else by the other's, else the later in level order."""
-    words = [str(canonical(v)) for v in levels]
+    """Which of two levels means yes: the larger number, the word that says so, or the later in level order."""
+    first, second = (canonical(v) for v in levels)
+    if not isinstance(first, str) and not isinstance(second, str):
+        return int(second > first)
+    words = [str(first), str(second)]
     for j in range(2):
         if words[j] in YES or (words[1 - j] in NO and words[j] not in NO):
             return j if words[1 - j] not in YES else 1
