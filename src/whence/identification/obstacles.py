@@ -55,9 +55,9 @@ def unblocked(problem: Problem, names: Sequence[str], treatment: Sequence[str], 
     even = f"even given {joined(usable)}, " if usable else ""
     return Obstacle(
         "open_path",
-        f"The effect of {joined(treatment)} on {joined(outcome)} is not identified by covariate adjustment: no "
-        f"set of measured nodes blocks every non-causal path; {even}{path_text(steps)} stays open. Other routes, such as the front door or an "
-        "instrument, have not been tried.",
+        f"The effect of {joined(treatment)} on {joined(outcome)} is not identified by covariate adjustment: no set of "
+        f"measured nodes blocks every non-causal path; {even}{path_text(steps)} stays open. Other routes, such as the "
+        "front door or an instrument, have not been tried.",
         _remedy(problem, names),
         {"kind": "open_path", "path": [list(s) for s in steps], "adjusted": usable},
     )
