@@ -52,11 +52,16 @@ def _rule(s: _Sets, b: int, c: int) -> int:
 
 
 def _touched(s: _Sets, b: int, c: int) -> set[tuple[int, int]]:
-    """The undirected edges whose rules may newly apply once b --> c is there."""
-    found = {(min(v, x), max(v, x)) for v in (b, c) for x in ones(s.neighbours[v])}
-    for a in ones(s.neighbours[b] & s.adjacent[c]):  # R4 with b --> c as its first arrow
-        found |= {(min(a, x), max(a, x)) for x in ones(s.neighbours[a] & s.children[c])}
-    return found
+    """The undirected edges to which a rule may newly apply once b --> c is there."""
+    ends = s.neighbours[c] & (~s.adjacent[b] | s.parents[b])  # c --- x by R1 and R2
+    if s.parents[c] & ~(s.adjacent[b] | 1 << b) or s.parents[b] & ~(s.adjacent[c] | 1 << c):
+        ends |= s.neighbours[c] & s.adjacent[b]  # by R3, and by R4 with b --> c as its second arrow
+    found = {(c, x) for x in ones(ends)}
+    found |= {(b, x) for x in ones(s.neighbours[b] & s.children[c])}  # R2
+    beyond = s.children[c] & ~(s.adjacent[b] | 1 << b)
+    for x in ones(beyond):  # R4 with b --> c as its first arrow
+        found |= {(a, x) for a in ones(s.neighbours[b] & s.neighbours[x] & s.adjacent[c])}
+    return {(min(pair), max(pair)) for pair in found}
 
 
 def meek(marks: np.ndarray, orient: Iterable[tuple[int, int]] = ()) -> np.ndarray:
