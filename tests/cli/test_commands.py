@@ -90,17 +90,18 @@ def test_discover_with_knowledge_and_stability(whence: Any, trial: Path, tmp_pat
 @pytest.mark.parametrize("extra, code", [
     (("--columns", "age,recvery"), "unknown_column"),
     (("--method", "pcc"), "unknown_method"),
+    (("--method", "pc", "--method", "pc"), "usage"),
     (("--alpha", "7"), "bad_parameter"),
     (("--param", "alpha=x"), "bad_parameter"),
     (("--param", "nonsense=1"), "unknown_parameter"),
     (("--param", "alpha"), "bad_option"),
-    (("--seed", "-1"), "bad_seed"),
+    (("--seed", "-1"), "usage"),
     (("--knowledge", "absent.json"), "no_file"),
     (("--svg", "absent/folder/x.svg"), "cannot_write"),
     (("--kinds", "age=colour"), None),
 ])
 def test_discover_says_what_is_wrong(whence: Any, trial: Path, extra: tuple[str, ...], code: str | None) -> None:
-    ran = whence("discover", trial, "--method", "pc", *extra, "--json")
+    ran = whence("discover", trial, *extra, "--json")
     assert ran.status == 2, ran.out
     assert code is None or ran.json["error"]["code"] == code
 
@@ -157,7 +158,8 @@ def test_estimate(whence: Any, trial: Path, spec: Path) -> None:
 
 
 def test_estimate_with_method_parameters_and_no_checks(whence: Any, trial: Path, spec: Path) -> None:
-    argv = ("estimate", trial, "--spec", spec, "--method", "regression", "--param", "level=0.9", "--no-checks", "--json")
+    argv = ("estimate", trial, "--spec", spec, "--method", "regression", "--param", "level=0.9", "--no-checks",
+            "--json")
     data = whence(*argv).json
     assert data["checks"] == [] and data["effect"]["level"] == 0.9 and data["effect"]["method"] == "regression"
     assert whence(*argv).out == whence(*argv).out, "the same bytes every time"
@@ -239,7 +241,8 @@ def test_an_unclear_question_is_3(whence: Any, trial: Path) -> None:
 
 @pytest.mark.parametrize("extra", [
     (), ("Does dose raise recovery?", "--treatment", "dos"), ("Does dose raise recovery?", "--graph", "absent.dot"),
-    ("Does dose raise recovery?", "--report", "absent/folder/x.html"), ("Does dose raise recovery?", "--report", "x.doc"),
+    ("Does dose raise recovery?", "--report", "absent/folder/x.html"),
+    ("Does dose raise recovery?", "--report", "x.doc"),
     ("Does dose raise recovery?", "--about", "absent.txt"), ("Does dose raise recovery?", "--method", "magic"),
 ])
 def test_ask_says_what_is_wrong(

@@ -11,7 +11,7 @@ from whence.cli.inputs import check_targets, parameters, read_data, read_knowled
 from whence.cli.inputs import columns as names_in
 from whence.cli.options import Data, Json, Kinds, KnowledgeFile, Method, Missing, Params, Seed
 from whence.cli.progress import bars
-from whence.cli.status import ANSWERED
+from whence.cli.status import ANSWERED, REFUSED
 
 Columns = Annotated[
     str | None, Parameter(name="--columns", metavar="A,B", help="Only these columns, comma-separated.")
@@ -46,6 +46,7 @@ def discover(
       whence discover data.csv --knowledge knowledge.json --stability 100 --svg graph.svg
       whence discover data.csv --method pc --alpha 0.01 --json
     """
+    from whence.core.result import Refused
     from whence.discovery.discovery import discover as learn
 
     check_targets(svg)
@@ -56,14 +57,20 @@ def discover(
     known = read_knowledge(knowledge)
     with bars() as progress:
         found = learn(table.select(chosen) if chosen else table, method, known, seed, progress=progress, **given)
+    from whence.cli import show_graph
+
+    if isinstance(found, Refused):
+        if json:
+            screen.emit({"graph": None, "refused": found, "warnings": []})
+        else:
+            show_graph.show_refusal(found)
+        return REFUSED
     if svg is not None:
         from whence.graphs.svg import to_svg
 
-        write_text(svg, to_svg(found.graph), "The drawing")
+        write_text(svg, to_svg(found.graph, stability=found.stability, title="Learned graph"), "The drawing")
     if json:
-        screen.emit(found.to_dict())
+        screen.emit({**found.to_dict(), "refused": None})
     else:
-        from whence.cli.show_graph import show
-
-        show(found, svg)
+        show_graph.show(found, svg)
     return ANSWERED

@@ -83,5 +83,5 @@ def _card(card: Card) -> None:
         screen.heading("Parameters")
         screen.table(
             ("name", "default", "allowed", "meaning"),
-            [(p.name, p.default, p.allowed(), p.meaning) for p in card.parameters],
+            [(p.name, "none" if p.default is None else p.default, p.allowed(), p.meaning) for p in card.parameters],
         )

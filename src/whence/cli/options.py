@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from cyclopts import Parameter
+from cyclopts import Parameter, validators
 
 Data = Annotated[str, Parameter(name="DATA", help="File to read: CSV, TSV, Parquet, JSON or Feather.")]
 Json = Annotated[
     bool, Parameter(name="--json", negative="", show_default=False, help="Print one JSON object and nothing else.")
 ]
-Seed = Annotated[int, Parameter(name="--seed", help="Seed of the random numbers: same seed, same answer.")]
+Seed = Annotated[
+    int,
+    Parameter(
+        name="--seed", validator=validators.Number(gte=0),
+        help="Seed of the random numbers: same seed, same answer.",
+    ),
+]
 Kinds = Annotated[
     tuple[str, ...],
     Parameter(

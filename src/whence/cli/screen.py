@@ -75,15 +75,19 @@ def width() -> int:
     return max(40, min(shutil.get_terminal_size((100, 24)).columns, 110))
 
 
-def say(text: str = "", *, indent: int = 0, style: str = "") -> None:
-    """A paragraph on stdout, wrapped on a terminal and one line through a pipe."""
+def say(text: str = "", *, indent: int = 0, style: str = "", styled: str | None = None) -> None:
+    """A paragraph on stdout, wrapped on a terminal and one line through a pipe.
+
+    ``style`` colours it all, or only its first words ``styled``.
+    """
     pad = " " * indent
     for part in text.split("\n"):
         line = pad + clean(part)
         if on_terminal(sys.stdout):
-            hanging = pad + ("  " if part.startswith(("- ", "* ")) else "")
+            hanging = pad + ("  " if part.startswith(("- ", "! ")) else "")
             line = textwrap.fill(line, width(), subsequent_indent=hanging, break_on_hyphens=False) if part else ""
-        sys.stdout.write(_styled(line, style, sys.stdout) + "\n")
+        first = line if styled is None else line[: len(styled)]
+        sys.stdout.write(_styled(first, style, sys.stdout) + line[len(first) :] + "\n")
 
 
 def heading(text: str) -> None:

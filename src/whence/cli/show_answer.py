@@ -83,5 +83,8 @@ def _numbers(answer: Effect | Comparison, written: numbers.Scale) -> tuple[str, 
 
 
 def _check(check: Check) -> None:
+    """A check that passed is one line; another says what was seen."""
     word, style = VERDICTS[check.verdict]
-    screen.say(f"- {word}: {check.title}. {check.saw}", style=style)
+    screen.say(f"{word:5}  {check.title}", style=style, styled=word)
+    if check.verdict != "pass":
+        screen.say(check.saw, indent=7)

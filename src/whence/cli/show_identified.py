@@ -8,17 +8,18 @@ from whence.identification.identify import Identified, NotIdentified
 
 def show(answer: Identified | NotIdentified) -> None:
     """What to adjust for and why, the formula and the assumptions; or the obstacle and the remedy."""
-    cause, effect = ", ".join(answer.treatment), ", ".join(answer.outcome)
     if isinstance(answer, NotIdentified):
-        screen.heading(f"The effect of {cause} on {effect} is not identified")
+        screen.heading("Not identified")
         screen.say(answer.reason)
         if answer.remedy:
             screen.say(answer.remedy)
         return
-    screen.heading(f"The effect of {cause} on {effect} is identified")
+    screen.heading("Identified")
+    screen.say(f"The effect of {', '.join(answer.treatment)} on {', '.join(answer.outcome)} is identified.")
     if answer.note:
         screen.say(answer.note)
-    screen.say("Adjust for: " + (", ".join(answer.adjustment) or "nothing"))
+    if answer.adjustable:
+        screen.say("Adjust for: " + (", ".join(answer.adjustment) or "nothing"))
     screen.say(answer.expression.unicode())
     if answer.reasons:
         screen.heading("Each variable")

@@ -1,0 +1,59 @@
+"""A learned graph on the screen: each edge, how it was decided and how stable it is, and what to keep in mind."""
+
+from __future__ import annotations
+
+from whence.cli import screen
+from whence.core.result import Refused
+from whence.discovery.discovery import Discovery
+from whence.report import numbers
+
+MEANING = {
+    "-->": "a --> b: in every graph that fits the tests, a is a cause of b.",
+    "---": "a --- b: joined, but the tests do not say which way it points.",
+    "<->": "a <-> b: a hidden cause of both.",
+}
+
+
+def show(found: Discovery, svg: str | None = None) -> None:
+    """The edges with the p-value that came closest to removing each, and the bootstrap shares when there are any."""
+    graph = found.graph
+    edges = graph.edges()
+    screen.heading(f"{graph.kind} learned by {found.method}")
+    size = f"{numbers.count(len(graph), 'node')}, {numbers.count(len(edges), 'edge')}"
+    screen.say(f"{size}, from {numbers.count(found.table['rows'], 'row')}.")
+    if edges:
+        screen.say()
+        head = ("edge", "largest p-value", *(("found in", "this way") if found.stability else ()))
+        screen.table(head, [(f"{a} {mark} {b}", *_support(found, a, mark, b)) for a, mark, b in edges], right=head[1:])
+        screen.say()
+        for mark in dict.fromkeys(mark for _, mark, _ in edges):
+            screen.say(MEANING.get(mark, ""))
+    joined = {name for a, _, b in edges for name in (a, b)}
+    alone = [name for name in graph.names if name not in joined]
+    if alone:
+        screen.say("Joined to nothing: " + ", ".join(alone))
+    if found.warnings:
+        screen.heading("Keep in mind")
+        for warning in found.warnings:
+            screen.say(f"- {warning.text}")
+    if svg is not None:
+        screen.say()
+        screen.say(f"Drawing: {svg}")
+
+
+def _support(found: Discovery, a: str, mark: str, b: str) -> tuple[str, ...]:
+    p = found.evidence.of(a, b).p_value
+    shown = ("" if p is None else numbers.p_value(p).removeprefix("p ").removeprefix("= "),)
+    if not found.stability:
+        return shown
+    pair = found.stability.of(a, b)
+    forward = pair.forward if pair.a == a else pair.backward
+    return *shown, numbers.percent(pair.joined), numbers.percent(forward if mark == "-->" else pair.undirected)
+
+
+def show_refusal(refused: Refused) -> None:
+    """Why there is no graph, and what would help."""
+    screen.heading("No graph")
+    screen.say(refused.reason)
+    if refused.remedy:
+        screen.say(refused.remedy)
