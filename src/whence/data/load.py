@@ -14,9 +14,7 @@ from whence.core.errors import WhenceError, unknown_name
 from whence.core.result import Remark
 from whence.data.parse import MARKERS, number_of, parse_column, text_remarks
 from whence.data.table import KINDS, ROLES, Column, Table
-from whence.data.variables import Raw, encode, encode_ordered, facts, infer_kind, raw_of
-
-KindChoice = Mapping[str, str | Sequence[Any]]
+from whence.data.variables import KindChoice, Raw, encode, encode_ordered, facts, infer_kind, raw_of
 
 TEXT_ENDINGS = (".csv", ".tsv", ".txt", ".dat", ".tab")
 DATABASE_ENDINGS = (".parquet", ".pq", ".ndjson", ".jsonl")
@@ -97,7 +95,7 @@ def _read_path(path: Path, kinds: KindChoice, names: Sequence[str] | None, marke
             code="unexpected_names", value=list(names), hint="Leave names= out.",
         )
     if ending in DATABASE_ENDINGS:
-        from whence.data.database import read_typed
+        from whence.data.largefile import read_typed
 
         return read_typed(path, "parquet" if ending in (".parquet", ".pq") else "ndjson", kinds, markers)
     from whence.data.documents import from_arrow_file, from_json_file
@@ -153,7 +151,7 @@ def _read_text(
     form = layout(path, gzipped=gzipped, names=names)
     size = path.stat().st_size * (5 if gzipped else 1)
     if size > (SMALL_WIDE_FILE if len(form.names) > WIDE else SMALL_FILE):
-        from whence.data.database import read_large_text
+        from whence.data.largefile import read_large_text
 
         return read_large_text(form, kinds, markers)
     rows, remarks = read_records(form)

@@ -119,9 +119,9 @@ def text_remarks(name: str, texts: Iterable[str | None]) -> list[Remark]:
     words = [(row, t) for row, t in present if number_of(t) is None]
     numbers = len(present) - len(words)
     if not words:
-        return [_about_numbers_as_text(name, numbers)]
+        return [about_numbers_as_text(name, numbers)]
     if numbers >= len(present) / 2:
-        return [_about_stray_words(name, numbers, words)]
+        return [about_stray_words(name, numbers, len(words), words)]
     formatted = [t for _, t in words if any(p.fullmatch(t.strip()) for p in (_GROUPED, _DECIMAL_COMMA, _DECORATED))]
     if formatted and len(formatted) + numbers >= 0.9 * len(present):
         text = (
@@ -138,7 +138,8 @@ def text_remarks(name: str, texts: Iterable[str | None]) -> list[Remark]:
     return []
 
 
-def _about_numbers_as_text(name: str, count: int) -> Remark:
+def about_numbers_as_text(name: str, count: int) -> Remark:
+    """The remark on a column of text in which every value is a number."""
     text = (
         f"Column {name!r} holds numbers written as text and was kept as text; "
         f"kinds={{{name!r}: 'continuous'}} reads them as numbers."
@@ -146,13 +147,14 @@ def _about_numbers_as_text(name: str, count: int) -> Remark:
     return Remark("numbers_as_text", text, (name,), {"values": count})
 
 
-def _about_stray_words(name: str, numbers: int, words: list[tuple[int, str]]) -> Remark:
+def about_stray_words(name: str, numbers: int, others: int, words: list[tuple[int, str]]) -> Remark:
+    """The remark on a column of numbers with a few words; ``words``: row and text of the first ones."""
     shown = ", ".join(f"{t!r} in row {row}" for row, t in words[:3])
     text = (
-        f"Column {name!r} was kept as text: {numbers} of its values are numbers, but {len(words)} "
-        f"{'is' if len(words) == 1 else 'are'} not ({shown}{', ...' if len(words) > 3 else ''}). "
+        f"Column {name!r} was kept as text: {numbers} of its values are numbers, but {others} "
+        f"{'is' if others == 1 else 'are'} not ({shown}{', ...' if others > 3 else ''}). "
         "If these mean a missing value, name them with missing=[...]."
     )
-    evidence = {"numbers": numbers, "other": len(words), "rows": [row for row, _ in words[:20]],
+    evidence = {"numbers": numbers, "other": others, "rows": [row for row, _ in words[:20]],
                 "examples": [t for _, t in words[:20]]}
     return Remark("mostly_numbers", text, (name,), evidence)

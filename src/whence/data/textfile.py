@@ -147,6 +147,12 @@ def _some_records(head: str, whole: bool, delimiter: str, spaced_quotes: bool) -
     return [r for r in records if r]
 
 
+def head_records(form: Layout) -> list[list[str]]:
+    """The records below the header that the head of the file holds."""
+    head, whole = _head(form.path, form.gzipped)
+    return _some_records(head, whole, form.delimiter, form.spaced_quotes)[form.header :]
+
+
 def _delimiter(head: str, whole: bool, prefer: str) -> str:
     """The delimiter under which the first record has most fields and most records agree with it.
 

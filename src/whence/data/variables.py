@@ -25,7 +25,7 @@ them, and ``kinds={"region": "categorical"}`` says otherwise.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -35,6 +35,9 @@ from whence.core.errors import WhenceError
 from whence.data.table import CODED, NUMERIC, Column
 
 Storage = Literal["number", "text", "datetime", "levels"]
+
+# What ``kinds=`` takes: a kind, or the levels of an ordinal column from lowest to highest.
+KindChoice = Mapping[str, str | Sequence[Any]]
 
 MAX_ORDINAL = 10
 MAX_COUNT = 1000
