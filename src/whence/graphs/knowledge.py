@@ -38,14 +38,15 @@ class Knowledge:
     source: str = ""
 
     def __post_init__(self) -> None:
-        if isinstance(self.tiers, str) or any(isinstance(tier, str) for tier in self.tiers):
-            raise WhenceError(
-                "Tiers are groups of names.", code="bad_knowledge", value=self.tiers,
-                hint='For example tiers=[["age", "sex"], ["smoking"]].',
-            )
-        object.__setattr__(self, "tiers", tuple(tuple(map(_name, tier)) for tier in self.tiers))
+        tiers = (_list(tier, "tiers") for tier in _list(self.tiers, "tiers"))
+        object.__setattr__(self, "tiers", tuple(tuple(map(_name, tier)) for tier in tiers))
         for field in ("required", "forbidden"):
-            object.__setattr__(self, field, tuple(dict.fromkeys(_pair(p, field) for p in getattr(self, field))))
+            pairs = (_pair(p, field) for p in _list(getattr(self, field), field))
+            object.__setattr__(self, field, tuple(dict.fromkeys(pairs)))
+        if not isinstance(self.within_tiers, bool):
+            raise _malformed("within_tiers", "True or False", self.within_tiers)
+        if not isinstance(self.source, str):
+            raise _malformed("source", "text", self.source)
         seen: dict[str, int] = {}
         for k, tier in enumerate(self.tiers):
             for name in tier:
@@ -258,6 +259,24 @@ class Knowledge:
         return read(text)
 
 
+_SHAPES = {"tiers": '[["age", "sex"], ["smoking"]]', "required": '[("a", "b")] for a --> b',
+           "forbidden": '[("a", "b")] for a --> b'}
+
+
+def _malformed(field: str, wanted: str, value: Any) -> WhenceError:
+    example = f"For example {field}={_SHAPES[field]}." if field in _SHAPES else None
+    return WhenceError(f"{field} of knowledge must be {wanted}, not {value!r}.", code="bad_knowledge",
+                       value=value, allowed=wanted, hint=example)
+
+
+def _list(value: Any, field: str) -> Iterable[Any]:
+    if isinstance(value, (list, tuple)):
+        return value
+    if isinstance(value, (set, frozenset)):
+        return sorted(value)
+    raise _malformed(field, "groups of names" if field == "tiers" else "pairs of names", value)
+
+
 def _name(value: Any) -> str:
     if not isinstance(value, str) or not value:
         raise WhenceError(f"A node name must be text, not {value!r}.", code="bad_knowledge", value=value)
@@ -265,11 +284,8 @@ def _name(value: Any) -> str:
 
 
 def _pair(value: Any, field: str) -> Pair:
-    if isinstance(value, str) or not isinstance(value, Sequence) or len(value) != 2 or value[0] == value[1]:
-        raise WhenceError(
-            f"{field} holds pairs of two different names, not {value!r}.", code="bad_knowledge", value=value,
-            hint=f'For example {field}=[("a", "b")] for a --> b.',
-        )
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or value[0] == value[1]:
+        raise _malformed(field, "pairs of two different names", value)
     return _name(value[0]), _name(value[1])
 
 

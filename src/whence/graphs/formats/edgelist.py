@@ -17,8 +17,8 @@ from whence.graphs.formats.scan import Scanner, quote
 from whence.graphs.graph import SHORT, Graph, edge_marks
 
 _OPERATOR = re.compile(r"<->|-->|<--|---|o->|<-o(?![^\s\"])|o-o(?![^\s\"])|o--|--o(?![^\s\"])|->|<-|--")
-# A bare name stops at a separator or at an operator; one that begins or ends in "o" needs space around it.
-_NAME = re.compile(r"(?:(?!<->|-->|<--|---|->|<-|--)[^\s;,\"\[\]#])+")
+# A bare name stops at a separator or at an operator; an operator that begins or ends in "o" needs space around it.
+_NAME = re.compile(r"(?:(?!-->|---|->|--)[^\s;,<>\"\[\]#])+")
 _LATENT = re.compile(r"\[ *(latent|unobserved) *\]")
 _BLANK = re.compile(r"(?:[^\S\n]+|#[^\n]*)+")
 _LOOKS_LIKE_EDGE = re.compile(r"\s(?:<->|-->|<--|---|o->|<-o|o-o|o--|--o|->|<-|--)\s")

@@ -18,7 +18,8 @@ from whence.graphs.formats.edgelist import word
 from whence.graphs.formats.scan import Scanner
 from whence.graphs.knowledge import Knowledge
 
-_NAME = re.compile(r"(?:(?!-->|->|<--|<-)[^\s,\"#])+")
+_NAME = re.compile(r"(?:(?!-->|->)[^\s,<>\"#])+")
+_ARROW = re.compile(r"-->|->|<--(?![>-])|<-(?![>-])")
 _BLANK = re.compile(r"(?:\s+|#.*)+")
 _HEAD = re.compile(r"(tier|within tiers|source)\s*:|(require|forbid)\b", re.IGNORECASE)
 
@@ -98,13 +99,13 @@ def _arrows(line: _Line) -> list[tuple[str, str]]:
     pairs = []
     while not line.done():
         left = _name(line)
-        arrow = line.take("-->", "->", "<--", "<-")
+        arrow = line.match(_ARROW)
         if not arrow:
             raise line.fail("--> or <--")
         while arrow:
             right = _name(line)
             pairs.append((left, right) if arrow.endswith(">") else (right, left))
-            left, arrow = right, line.take("-->", "->", "<--", "<-")
+            left, arrow = right, line.match(_ARROW)
         if not line.done() and not line.take(","):
             raise line.fail("a comma or the end of the line")
     if not pairs:
