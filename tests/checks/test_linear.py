@@ -9,23 +9,30 @@ from whence.checks.linear import basis, centred, without_groups
 from whence.core.errors import WhenceError
 
 
-def by_hand(y, d, x, weights, clusters):
-    """Coefficient, robust error, residual sums of squares and freedom, from the normal equations."""
+def by_hand(y, d, x, whole, weights, clusters):
+    """Coefficient, robust error, residual sums of squares and freedom, from the normal equations.
+
+    HC3 takes the leverage of ``whole``, all the controls, and of what x leaves of the treatment.
+    """
     n = len(y)
     design = np.column_stack([d, np.ones(n), x])
     root = np.sqrt(weights)
     beta, _, rank, _ = np.linalg.lstsq(design * root[:, None], y * root, rcond=None)
     bread = np.linalg.pinv(design.T @ (design * weights[:, None]))
     residual = y - design @ beta
-    score = design * (weights * residual)[:, None]
-    factor = n / (n - rank)
-    if clusters is not None:
-        score = np.array([score[clusters == c].sum(axis=0) for c in np.unique(clusters)])
-        factor = len(score) / (len(score) - 1) * (n - 1) / (n - rank)
     others = design[:, 1:]
     fitted = others @ np.linalg.lstsq(others * root[:, None], d * root, rcond=None)[0]
+    left = float(weights @ (d - fitted) ** 2)
+    score, factor = design * (weights * residual)[:, None], 1.0
+    if clusters is None:
+        hat = np.column_stack([np.ones(n), whole]) * root[:, None]
+        h = np.diag(hat @ np.linalg.pinv(hat)) + weights * (d - fitted) ** 2 / left
+        score = score / (1 - h)[:, None]
+    else:
+        score = np.array([score[clusters == c].sum(axis=0) for c in np.unique(clusters)])
+        factor = len(score) / (len(score) - 1) * (n - 1) / (n - rank)
     return (beta[0], np.sqrt(factor * (bread @ score.T @ score @ bread)[0, 0]),
-            float(weights @ (d - fitted) ** 2), float(weights @ residual**2), n - rank)
+            left, float(weights @ residual**2), n - rank)
 
 
 @pytest.fixture
@@ -47,7 +54,8 @@ def test_leaving_out_groups_is_running_the_regression_again(data, weighted, clus
     groups = [np.array([0]), np.array([1, 2]), np.array([4]), np.arange(5)]
     found = without_groups(y, d, x, groups, weights, clusters)
     for entry, left_out in enumerate([np.array([], dtype=int), *groups]):
-        expected = by_hand(y, d, np.delete(x, left_out, axis=1), np.ones(120) if weights is None else weights, clusters)
+        w = np.ones(120) if weights is None else weights
+        expected = by_hand(y, d, np.delete(x, left_out, axis=1), x, w, clusters)
         got = (found.estimate[entry], found.standard_error[entry], found.treatment_rss[entry],
                found.outcome_rss[entry], found.freedom[entry])
         assert got == pytest.approx(expected, rel=1e-8)

@@ -77,6 +77,18 @@ def test_uses_the_rows_the_estimator_kept(confounded, effect_of):
     assert found.numbers["treated"] + found.numbers["control"] == effect.n
 
 
+def test_villages_with_a_single_arm_have_no_overlap(darfur, effect_of):
+    """Village fixed effects: many villages have only harmed or only unharmed people, and that must show."""
+    controls = ["age", "pastvoted", "village", "female"]
+    fields = {"treatments": ("directlyharmed",), "outcomes": ("peacefactor",)}
+    effect = effect_of(darfur, controls, degree=1, interactions=False, **fields)
+    found = overlap(darfur, effect)
+    harmed, village = darfur.numeric("directlyharmed"), darfur.codes("village")
+    share = np.bincount(village, harmed) / np.bincount(village)
+    alone = np.isin(share[village], (0.0, 1.0)).mean()
+    assert found.verdict == "worry" and found.numbers["extreme_rows"] == pytest.approx(alone, abs=0.02)
+
+
 def test_has_no_meaning_without_controls_or_for_a_dose(confounded, table_of, effect_of):
     assert not overlap(confounded, effect_of(confounded, [], "difference")).applies
     rng = np.random.default_rng(2)

@@ -53,9 +53,10 @@ def test_every_shuffle_is_a_full_regression(clustered):
         design = np.column_stack([column, np.ones(n), x])
         beta = np.linalg.lstsq(design * root[:, None], y * root, rcond=None)[0]
         bread = np.linalg.inv(design.T @ (design * weights[:, None]))
-        score = design * (weights * (y - design @ beta))[:, None]
-        factor = n / (n - 4)
-        if clustered:
+        score, factor = design * (weights * (y - design @ beta))[:, None], 1.0
+        if not clustered:
+            score /= (1 - np.diag(design @ bread @ (design * weights[:, None]).T))[:, None]
+        else:
             score = np.array([score[clusters == c].sum(axis=0) for c in range(20)])
             factor = 20 / 19 * (n - 1) / (n - 4)
         assert estimate == pytest.approx(beta[0])

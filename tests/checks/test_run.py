@@ -139,8 +139,8 @@ def test_same_seed_same_answer_in_any_column_order(confounded, effect, effect_of
 
 def test_progress_begins_and_ends_in_pairs(confounded, effect):
     class Watch:
-        depth = 0
-        labels: list = []
+        def __init__(self):
+            self.depth, self.labels = 0, []
 
         def begin(self, label, total=None):
             self.depth += 1

@@ -159,7 +159,7 @@ def _saw(s: Setting, numbers: dict[str, Any], how: str) -> str:
                 f"{number(numbers['risk_control'])} without, a risk ratio of {number(numbers['risk_ratio'])}. ")
     else:
         what = "The effect" if s.arms else "One standard deviation more of the treatment"
-        text = (f"{what} is worth {number(numbers['standardised'])} standard deviations of the outcome, about a risk "
+        text = (f"{what} amounts to {number(numbers['standardised'])} standard deviations of the outcome, about a risk "
                 f"ratio of {number(numbers['risk_ratio'])}. ")
     text += (f"A hidden cause would need risk ratios of {number(numbers['e_value'])} with both treatment and outcome "
              "to explain it away")

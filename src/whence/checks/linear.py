@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from whence.core.errors import WhenceError
-from whence.stats.regress import cluster_sums, kept_columns
+from whence.stats.regress import FULL_LEVERAGE, cluster_sums, kept_columns
 
 # Below this share of its own variance, what the controls leave of a treatment is rounding error.
 NOTHING_LEFT = 1e-10
@@ -22,7 +22,7 @@ NOTHING_LEFT = 1e-10
 class Regressions:
     """The full regression (entry 0) and the one without group g (entry g + 1).
 
-    estimate: coefficient of the treatment. standard_error: robust to unequal variances (HC1), or to
+    estimate: coefficient of the treatment. standard_error: robust to unequal variances (HC3), or to
     clusters (CR1). treatment_rss: residual sum of squares of the treatment given the controls.
     outcome_rss: of the outcome given treatment and controls. freedom: rows less coefficients. Shape (G + 1,).
     """
@@ -80,7 +80,13 @@ def without_groups(
     d = base[:, :1] + q @ stacked[:, :, 0].T
     y = base[:, 1:] + q @ stacked[:, :, 1].T
     freedom = len(outcome) - np.array(ranks) - 2
-    return regress_each(d, y, float(both[:, 0] @ both[:, 0]), freedom, clusters)
+    return regress_each(d, y, float(both[:, 0] @ both[:, 0]), freedom, leverage(q, weights), clusters)
+
+
+def leverage(q: np.ndarray, weights: np.ndarray | None) -> np.ndarray:
+    """Leverage (n,) of the rows in the regression on a constant and the controls with basis ``q``."""
+    n = len(q)
+    return np.einsum("ij,ij->i", q, q) + (1 / n if weights is None else weights / weights.sum())
 
 
 def _missed(r: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, int]:
@@ -96,13 +102,15 @@ def _missed(r: np.ndarray, seen: np.ndarray) -> tuple[np.ndarray, int]:
 
 
 def regress_each(
-    d: np.ndarray, y: np.ndarray, total: float, freedom: np.ndarray, clusters: np.ndarray | None
+    d: np.ndarray, y: np.ndarray, total: float, freedom: np.ndarray, base: np.ndarray,
+    clusters: np.ndarray | None,
 ) -> Regressions:
     """Slopes of residual outcomes on residual treatments, column by column.
 
     d: (n, m). y: (n, m) or (n, 1). total: sum of squares of the treatment before the controls.
-    freedom: (m,). Sandwich errors as in Stata's HC1 and its cluster form (MacKinnon and White 1985;
-    Liang and Zeger 1986).
+    freedom: (m,). base: (n,), leverage of the controls; where some are left out it is still that of all,
+    which errs on the wide side. Sandwich errors HC3 (MacKinnon and White 1985), or CR1 with clusters (Liang
+    and Zeger 1986).
     """
     dd = np.einsum("ij,ij->j", d, d)
     if (dd <= NOTHING_LEFT * max(total, 1e-300)).any():
@@ -120,7 +128,9 @@ def regress_each(
     rss = np.einsum("ij,ij->j", residual, residual)
     score = np.multiply(d, residual, out=residual)
     if clusters is None:
-        meat = np.einsum("ij,ij->j", score, score) * (len(d) / freedom)
+        room = 1 - base[:, None] - d * d / dd
+        score = np.where(room > 1 - FULL_LEVERAGE, score / np.maximum(room, 1 - FULL_LEVERAGE), 0.0)
+        meat = np.einsum("ij,ij->j", score, score)
     else:
         sums = cluster_sums(score, clusters)
         m = len(sums)

@@ -100,6 +100,8 @@ def overlap(
     s = setting(table, effect)
     if not s.arms:
         return does_not_apply(CARD, "The treatment is a quantity, so there are no two groups to compare.")
+    if s.randomised:
+        return does_not_apply(CARD, "The treatment was assigned by chance, so everyone could have been in either.")
     if not s.labels:
         return does_not_apply(CARD, "Without controls everyone has the same probability of treatment.")
     score = propensity(s)
@@ -146,7 +148,7 @@ def _saw(s: Setting, numbers: dict[str, Any], problems: list[str]) -> str:
         f"{percent(numbers['inside'])} of the {whom} lie in the range both groups share, probabilities of treatment "
         f"from {number(numbers['common_low'])} to {number(numbers['common_high'])}; "
         f"{percent(numbers['extreme_rows'])} have an extreme probability. After weighting, the {numbers['treated']:,} "
-        f"treated rows are worth {number(numbers['effective_treated'])} and the {numbers['control']:,} others "
+        f"treated rows count like {number(numbers['effective_treated'])} and the {numbers['control']:,} others "
         f"{number(numbers['effective_control'])}; the heaviest row carries {percent(numbers['heaviest'])} of its "
         "group's weight."
     )

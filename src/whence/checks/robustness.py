@@ -9,7 +9,7 @@ import numpy as np
 
 from whence.checks.check import Check, does_not_apply
 from whence.checks.hidden import Bound, bound, partial_r2, robustness_value
-from whence.checks.linear import Regressions, without_groups
+from whence.checks.linear import NOTHING_LEFT, Regressions, without_groups
 from whence.checks.setting import Setting, setting
 from whence.checks.words import also, number, percent
 from whence.core.card import Card, Parameter
@@ -67,7 +67,7 @@ def robustness(
     names = [name for name in s.names if sizes[name] <= p["most_columns"]]
     found = without_groups(s.outcome, s.treatment, s.controls, s.groups(names), s.weights)
     estimate, error, freedom = float(found.estimate[0]), float(found.classical_error[0]), int(found.freedom[0])
-    if error == 0 or freedom < 3:
+    if freedom < 3 or found.outcome_rss[0] <= NOTHING_LEFT**2 * s.n * np.var(s.outcome):
         return _exact(estimate, freedom)
     benchmarks = {name: _bounds(found, g + 1, p["alpha"]) for g, name in enumerate(names)}
     t = estimate / error

@@ -16,6 +16,7 @@ from whence.estimation.prepare import Prepared, prepare
 from whence.stats.features import features, independent
 from whence.stats.logit import logit
 
+PENALTY = 0.01  # on the squared coefficients of columns with standard deviation about 1
 SMALLEST_SCORE = 1e-6  # a propensity nearer to 0 or 1 is kept off it, so that weights stay finite
 
 
@@ -150,16 +151,13 @@ def _controls(
 def propensity(s: Setting) -> np.ndarray:
     """Probability of treatment (n,): the effect's own, else from a logistic regression on the controls.
 
-    When the controls separate the arms completely, a slightly penalised regression stands in, so that
-    the separation shows as probabilities near 0 and 1.
+    The regression has a slight penalty, too small to matter where both arms occur, so that arms which
+    the controls separate get probabilities near 0 and 1 instead of no fit.
     """
     score = s.score
     if score is None:
         design = np.column_stack([np.ones(s.n), s.controls[:, independent(s.controls)]])
-        fit = logit(design, s.treatment, s.weights)
-        if fit.problem is not None:
-            fit = logit(design, s.treatment, s.weights, penalty=1.0)
-        score = fit.probabilities[:, 1]
+        score = logit(design, s.treatment, s.weights, penalty=PENALTY).probabilities[:, 1]
     return np.clip(score, SMALLEST_SCORE, 1 - SMALLEST_SCORE)
 
 
