@@ -97,10 +97,13 @@ def test_discover_with_knowledge_and_stability(whence: Any, trial: Path, tmp_pat
     (("--param", "alpha"), "bad_option"),
     (("--seed", "-1"), "usage"),
     (("--knowledge", "absent.json"), "no_file"),
-    (("--svg", "absent/folder/x.svg"), "cannot_write"),
+    (("--svg", "trial.csv/x.svg"), "cannot_write"),
     (("--kinds", "age=colour"), None),
 ])
-def test_discover_says_what_is_wrong(whence: Any, trial: Path, extra: tuple[str, ...], code: str | None) -> None:
+def test_discover_says_what_is_wrong(
+    whence: Any, trial: Path, extra: tuple[str, ...], code: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(trial.parent)
     ran = whence("discover", trial, *extra, "--json")
     assert ran.status == 2, ran.out
     assert code is None or ran.json["error"]["code"] == code
@@ -241,7 +244,7 @@ def test_an_unclear_question_is_3(whence: Any, trial: Path) -> None:
 
 @pytest.mark.parametrize("extra", [
     (), ("Does dose raise recovery?", "--treatment", "dos"), ("Does dose raise recovery?", "--graph", "absent.dot"),
-    ("Does dose raise recovery?", "--report", "absent/folder/x.html"),
+    ("Does dose raise recovery?", "--report", "trial.csv/x.html"),
     ("Does dose raise recovery?", "--report", "x.doc"),
     ("Does dose raise recovery?", "--about", "absent.txt"), ("Does dose raise recovery?", "--method", "magic"),
 ])

@@ -72,9 +72,16 @@ def test_a_spec_can_be_given_as_text() -> None:
 
 
 def test_targets_are_checked_before_the_work(tmp_path: Path) -> None:
-    inputs.check_targets(None, str(tmp_path / "x.html"), "x.html")
-    assert code(inputs.check_targets, str(tmp_path / "absent" / "x.html")) == "cannot_write"
-    assert code(inputs.write_text, str(tmp_path), "text", "The script") == "cannot_write"
+    (tmp_path / "file").write_text("")
+    inputs.check_targets(None, str(tmp_path / "x.py"), "x.py", str(tmp_path / "new" / "x"), report="x.HTML")
+    for path in (str(tmp_path), str(tmp_path / "file" / "x"), ""):
+        assert code(inputs.check_targets, path) == "cannot_write", path
+    with pytest.raises(WhenceError) as caught:
+        inputs.check_targets(report="x.doc")
+    assert caught.value.code == "bad_format"
+    inputs.write_text(str(tmp_path / "new" / "x"), "text")
+    assert (tmp_path / "new" / "x").read_text() == "text"
+    assert code(inputs.write_text, str(tmp_path / "file" / "x"), "text") == "cannot_write"
 
 
 def test_parameters_take_the_type_of_the_card() -> None:

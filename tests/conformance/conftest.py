@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import json
+import os
 import sys
 from collections.abc import Callable
 from typing import Any
@@ -110,12 +111,14 @@ def answer(table: Table) -> Callable[[Card], Any]:
     return functools.cache(lambda card: to_plain(run_method(card, table)))
 
 
-def main() -> None:
-    """Every method's answer, for a process with another number of threads."""
+def main(threads: int) -> None:
+    """Every method's answer, from a process that may use ``threads`` processors."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:threads])
     table = read(columns(), kinds=KINDS)
     answers = {f"{card.task}/{card.name}": to_plain(run_method(card, table)) for card in methods()}
     sys.stdout.write(json.dumps(answers))
 
 
 if __name__ == "__main__":
-    main()
+    main(int(sys.argv[1]))

@@ -130,10 +130,10 @@ def test_order_of_the_columns_does_not_matter(
 
 
 def answers_with_threads(threads: int) -> dict[str, Any]:
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "WHENCE_THREADS")
+    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     program = Path(__file__).with_name("conftest.py")
     ran = subprocess.run(
-        [sys.executable, str(program)], capture_output=True, text=True, timeout=300,
+        [sys.executable, str(program), str(threads)], capture_output=True, text=True, timeout=300,
         env=os.environ | dict.fromkeys(names, str(threads)),
     )
     assert ran.returncode == 0, ran.stderr

@@ -27,6 +27,7 @@ COMMANDS = {
     "estimate": "Estimate an effect from data and a specification.",
     "report": "Write the HTML report of a specified study.",
     "methods": "List the methods, or explain one.",
+    "demo": "Answer a real question on a real cohort.",
     "doctor": "Show versions, kernel, threads, and what is missing.",
 }
 

@@ -52,7 +52,7 @@ def ask(
     """
     from whence.studies.study import study
 
-    check_targets(report, script)
+    check_targets(script, report=report)
     text = file_or_text(about, "The description", marks=" \n") if about is not None else None
     with bars() as progress:
         planned = study(

@@ -68,7 +68,7 @@ def discover(
     if svg is not None:
         from whence.graphs.svg import to_svg
 
-        write_text(svg, to_svg(found.graph, stability=found.stability, title="Learned graph"), "The drawing")
+        write_text(svg, to_svg(found.graph, stability=found.stability, title="Learned graph"))
     if json:
         screen.emit({**found.to_dict(), "refused": None})
     else:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -128,25 +129,51 @@ def file_or_text(given: str, what: str, marks: str) -> str:
     return text_file(given, what)
 
 
-def write_text(path: str, text: str, what: str) -> None:
-    """Write a file. Raises ``WhenceError`` (``cannot_write``)."""
+def check_targets(*paths: str | None, report: str | None = None) -> None:
+    """Complain about files that cannot be written before the work, not after it; ``report`` must be HTML.
+
+    Raises ``WhenceError`` (``cannot_write`` or ``bad_format``).
+    """
+    for path in (*paths, report):
+        if path is not None:
+            _check_target(Path(path), path)
+    if report is not None:
+        from whence.report.html import ENDINGS
+
+        if not report.lower().endswith(ENDINGS):
+            raise WhenceError(
+                f"A report cannot be written as {Path(report).name!r}.", code="bad_format", value=report,
+                allowed=ENDINGS, hint="Give a path that ends in .html; a browser prints it to PDF.",
+            )
+
+
+def _check_target(path: Path, given: str) -> None:
     try:
+        if not given or path.is_dir():
+            raise IsADirectoryError("it is a folder")
+        nearest = next(p for p in path.absolute().parents if p.exists())
+        if not nearest.is_dir():
+            raise NotADirectoryError(f"{str(nearest)!r} is not a folder")
+        if not os.access(nearest, os.W_OK):
+            raise PermissionError(f"no permission to write to {str(nearest)!r}")
+    except (OSError, ValueError) as error:  # ValueError: a null character
+        raise cannot_write(given, error) from None
+
+
+def write_text(path: str, text: str) -> None:
+    """Write a file and the folders it lies in. Raises ``WhenceError`` (``cannot_write``)."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
         Path(path).write_text(text, encoding="utf-8")
     except (OSError, ValueError) as error:
-        raise cannot_write(path, what, error) from None
+        raise cannot_write(path, error) from None
 
 
-def check_targets(*paths: str | None) -> None:
-    """Complain about files that cannot be written before the work, not after it."""
-    for path in paths:
-        if path is not None and not Path(path).absolute().parent.is_dir():
-            raise cannot_write(path, "The result", FileNotFoundError("the folder does not exist"))
-
-
-def cannot_write(path: str, what: str, error: Exception) -> WhenceError:
+def cannot_write(path: str, error: Exception) -> WhenceError:
+    """The error for a place that does not take a file."""
     return WhenceError(
-        f"{what} cannot be written to {path!r}: {reason(error)}.", code="cannot_write", value=path,
-        hint="Choose a folder that exists and that you may write to.",
+        f"{path!r} cannot be written: {reason(error)}.", code="cannot_write", value=path,
+        hint="Choose a folder that you may write to.",
     )
 
 

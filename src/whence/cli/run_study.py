@@ -6,7 +6,7 @@ import sys
 from typing import TYPE_CHECKING
 
 from whence.cli import screen
-from whence.cli.inputs import cannot_write, write_text
+from whence.cli.inputs import write_text
 from whence.cli.progress import bars
 from whence.cli.status import ANSWERED, REFUSED
 
@@ -19,8 +19,7 @@ def finish(planned: Study, report: str | None, script: str | None, *, as_json: b
     from whence.cli import show_answer
 
     if not as_json:
-        screen.heading("Plan")
-        screen.say(str(planned.plan))
+        show_plan(planned)
         if confirm and planned.plan.spec is not None and not _agreed():
             screen.say("Not run. Change the plan with --treatment, --outcome, --controls or --graph.")
             return ANSWERED
@@ -28,12 +27,9 @@ def finish(planned: Study, report: str | None, script: str | None, *, as_json: b
         finding = planned.run(progress)
     written = None
     if report is not None:
-        try:
-            written = str(finding.report(report))
-        except OSError as error:
-            raise cannot_write(report, "The report", error) from None
+        written = str(finding.report(report))
     if script is not None:
-        write_text(script, planned.script() if finding.spec is not None else finding.script, "The script")
+        write_text(script, planned.script() if finding.spec is not None else finding.script)
     if as_json:
         screen.emit(show_answer.as_data(
             finding, question=finding.question, choices=finding.choices, graph=finding.graph,
@@ -45,6 +41,12 @@ def finish(planned: Study, report: str | None, script: str | None, *, as_json: b
             screen.say()
             screen.say("Add --report answer.html for the whole story with its graph and plots.")
     return REFUSED if finding.effect is None else ANSWERED
+
+
+def show_plan(planned: Study) -> None:
+    """What will be estimated, from which columns and why; or why there is no plan."""
+    screen.heading("Plan")
+    screen.say(str(planned.plan))
 
 
 def _agreed() -> bool:

@@ -25,7 +25,7 @@ def study(
     """
     from whence.studies.study import study as plan
 
-    check_targets(report, script)
+    check_targets(script, report=report)
     with bars() as progress:
         planned = plan(
             data, graph=graph_or_learn(graph), spec=read_spec(spec), kinds=pairs(kinds, "--kinds", "stage=ordinal"),
