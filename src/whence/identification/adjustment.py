@@ -79,7 +79,14 @@ class Problem:
     @functools.cached_property
     def adjustable(self) -> bool:
         """Whether a valid adjustment set exists."""
-        return self.valid(self.largest)
+        return self.adjustable_with(0)
+
+    def adjustable_with(self, extra: int) -> bool:
+        """Whether a valid set would exist if ``extra`` were measured as well."""
+        allowed = (self.measured | extra) & ~(self.forbidden | self.treatments | self.outcomes)
+        if self.given & ~allowed:
+            return False
+        return not self._spread(self.treatments, allowed & self.relevant, self.relevant)[0] & self.outcomes
 
     def valid(self, adjusted: int) -> bool:
         """Whether adjusting for exactly this set gives the effect."""
@@ -90,11 +97,6 @@ class Problem:
 
     def _spread(self, start: int, blocked: int, within: int) -> tuple[int, int]:
         return spread(self.backdoor, self.backdoor_children, start, blocked, within)
-
-    def linked(self, start: int, end: int, given: int) -> bool:
-        """Whether two sets are d-connected given a third in the whole graph."""
-        within = closure(self.parents, start | end | given)
-        return bool(spread(self.parents, self.children, start, given, within)[0] & end)
 
     def optimal(self) -> int | None:
         """The O-set with the given nodes: parents of causal nodes that are not forbidden (Henckel, Definition 3.12).
@@ -190,6 +192,19 @@ def spread(parents: Sequence[int], children: Sequence[int], start: int, blocked:
         seen |= met
         stack.extend(ones(met))
     return seen, border
+
+
+def connected(parents: Sequence[int], children: Sequence[int], start: int, given: int) -> int:
+    """The nodes d-connected to ``start`` (disjoint from ``given``) given a set, ``start`` included."""
+    opens = closure(parents, given)
+    heads, tails = 0, start  # entered through an arrowhead, through a tail
+    seen_heads, seen_tails = heads, tails
+    while heads or tails:
+        down, up = (tails | heads) & ~given, tails & ~given | heads & opens
+        heads, tails = union(children, down) & ~seen_heads, union(parents, up) & ~seen_tails
+        seen_heads |= heads
+        seen_tails |= tails
+    return seen_heads | seen_tails
 
 
 def _trace(came: dict[tuple[int, bool], tuple[int, bool] | None], state: tuple[int, bool] | None) -> list[int]:

@@ -50,7 +50,8 @@ def undecided(bits: Bits, treatment: Sequence[str], outcome: Sequence[str], path
 
 def unblocked(problem: Problem, names: Sequence[str], treatment: Sequence[str], outcome: Sequence[str]) -> Obstacle:
     """No measured set blocks all non-causal paths; the witness stays open given all that may be adjusted for."""
-    steps = named_path(problem, names, problem.open_path(problem.largest))
+    path = problem.open_path(problem.largest)
+    steps = named_path(problem, names, path)
     usable = [names[k] for k in ones(problem.largest)]
     even = f"even given {joined(usable)}, " if usable else ""
     return Obstacle(
@@ -58,38 +59,37 @@ def unblocked(problem: Problem, names: Sequence[str], treatment: Sequence[str], 
         f"The effect of {joined(treatment)} on {joined(outcome)} is not identified by covariate adjustment: no set of "
         f"measured nodes blocks every non-causal path; {even}{path_text(steps)} stays open. Other routes, such as the "
         "front door or an instrument, have not been tried.",
-        _remedy(problem, names),
+        _remedy(problem, names, path),
         {"kind": "open_path", "path": [list(s) for s in steps], "adjusted": usable},
     )
 
 
-def _remedy(problem: Problem, names: Sequence[str]) -> str:
-    everything = (1 << len(problem.parents)) - 1
-    hidden = ones(everything & ~problem.measured)
-    helpful = _fewest(problem, hidden)
+def _remedy(problem: Problem, names: Sequence[str], path: Sequence[int]) -> str:
+    helpful = _fewest(problem, path)
     if helpful is None:
-        return ("Measuring the hidden nodes would not make adjustment work: some node is at once a confounder of one "
+        return ("Measuring hidden nodes would not make adjustment work: some node is at once a confounder of one "
                 "treatment and an effect of another. A formula for treatments over time would be needed.")
     said = [_hidden_name(problem, names, k) for k in helpful]
     return f"Measuring {joined(said)} would make covariate adjustment possible."
 
 
-def _fewest(problem: Problem, hidden: Sequence[int]) -> list[int] | None:
-    """Hidden nodes whose measurement suffices: a single one if possible, else a set without a spare member."""
-    def enough(nodes: Sequence[int]) -> bool:
-        return dataclasses.replace(problem, measured=problem.measured | sum(1 << k for k in nodes)).adjustable
+def _fewest(problem: Problem, path: Sequence[int]) -> list[int] | None:
+    """Hidden nodes whose measurement suffices: a single one if possible, else a set without a spare member.
 
-    if not enough(hidden):
-        return None
-    for k in hidden:
-        if enough([k]):
+    A single one must lie on the open path, since it has to block it.
+    """
+    hidden = ~problem.measured & (1 << len(problem.parents)) - 1
+    for k in path:
+        if hidden >> k & 1 and problem.adjustable_with(1 << k):
             return [k]
-    needed = list(hidden)
-    for k in hidden:
-        fewer = [v for v in needed if v != k]
-        if enough(fewer):
-            needed = fewer
-    return needed
+    whole = dataclasses.replace(problem, measured=problem.measured | hidden).nearest()
+    if whole is None:
+        return None
+    needed = whole & hidden
+    for k in ones(needed):
+        if problem.adjustable_with(needed & ~(1 << k)):
+            needed &= ~(1 << k)
+    return ones(needed)
 
 
 def _hidden_name(problem: Problem, names: Sequence[str], k: int) -> str:

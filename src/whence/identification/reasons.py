@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from whence.graphs.bits import Bits, closure
-from whence.identification.adjustment import Problem, avoiding
+from whence.identification.adjustment import Problem, avoiding, connected
 from whence.identification.ambiguity import possible_paths
 
 
@@ -21,13 +21,19 @@ class Reason:
 
 
 @dataclass(frozen=True)
-class _Causes:
-    """Who affects the treatments, and who affects the outcomes other than through a treatment."""
+class _Relations:
+    """Bit sets: who affects the treatments, and who the outcomes other than through a treatment.
+
+    telling: nodes still dependent on the outcomes given the chosen set and the treatments. between: nodes
+    that, added to the chosen set, might open a path: they depend on both of its ends.
+    """
 
     of_treatment: int
     may_of_treatment: int
     of_outcome: int
     may_of_outcome: int
+    telling: int
+    between: int
 
 
 def explain(problem: Problem, bits: Bits, chosen: int) -> dict[str, Reason]:
@@ -37,9 +43,12 @@ def explain(problem: Problem, bits: Bits, chosen: int) -> dict[str, Reason]:
     nodes beyond those of the graph. chosen: a valid set.
     """
     x, y = problem.treatments, problem.outcomes
-    causes = _Causes(
+    cut, cut_children = problem.backdoor, problem.backdoor_children
+    causes = _Relations(
         closure(bits.parents, x) & ~x, _set(possible_paths(bits, x)) & ~x,
         avoiding(bits.parents, y, x) & ~y, _set(possible_paths(bits, y, x)) & ~y,
+        connected(problem.parents, problem.children, y, chosen | x),
+        connected(cut, cut_children, x, chosen) & connected(cut, cut_children, y, chosen),
     )
     said = _Words(problem, bits, chosen, causes)
     return {name: said.of(k) for k, name in enumerate(bits.names)}
@@ -64,7 +73,7 @@ class _Words:
     problem: Problem
     bits: Bits
     chosen: int
-    causes: _Causes
+    causes: _Relations
 
     def of(self, k: int) -> Reason:
         problem, name = self.problem, self.bits.names[k]
@@ -121,7 +130,7 @@ class _Words:
         problem, x, y = self.problem, self._treatment, self._outcome
         if bit & problem.forbidden:
             return self._forbidden(bit, name)
-        if not problem.valid(self.chosen | bit):
+        if bit & self.causes.between and not problem.valid(self.chosen | bit):
             opened = path_text(named_path(problem, self.bits.names, problem.open_path(self.chosen | bit)))
             return Reason("excluded", f"Adjusting for {name} as well would open the non-causal path {opened}.")
         if bit & closure(problem.children, problem.treatments):
@@ -134,7 +143,7 @@ class _Words:
         if of_x and of_y:
             return Reason("other", f"{name} {self._affects_both(bit)} {x} and {y}, but the adjustment set already "
                           "blocks its non-causal paths.")
-        if of_y and problem.linked(bit, problem.outcomes, self.chosen | problem.treatments):
+        if of_y and bit & self.causes.telling:
             verb = self._affects(bit, "of_outcome")
             return Reason("other", f"{name} {verb} {y} but not {x}: not needed against bias; adjusting for it as "
                           "well could make the estimate more precise.")
