@@ -45,7 +45,7 @@ def page(finding: Finding) -> dict[str, Any]:
         "points": prose.points(finding) if answered else [], "refusal": None if answered else refusal(finding),
         "keep": [r.text for r in _distinct(finding.warnings) if not prose.about_rows(r.code)],
         "graph": graph(finding), "adjusted": adjusted(finding), "excluded": excluded(finding),
-        "estimand": estimand(finding), "forest": methods_forest(finding), "contrasts": contrasts(finding),
+        "estimand": estimand(finding), "note": getattr(finding.identified, "note", ""), "forest": methods_forest(finding), "contrasts": contrasts(finding),
         "checks": [check(c) for c in finding.checks], "assumptions": assumptions(finding), "data": data(finding),
         "choices": [r.text for r in finding.choices if r.code not in ("role_control", "excluded")],
         "provenance": provenance(finding), "citations": citations(finding), "script": finding.script,
@@ -149,12 +149,10 @@ def graph(finding: Finding) -> dict[str, Any] | None:
     said = f"{origin} It has {size}."
     if len(drawn) > LARGEST_GRAPH:
         return {"svg": "", "said": said + " That is too many to draw.", "width": 0}
-    stability = getattr(finding.discovery, "stability", None)
-    given = stability if isinstance(stability, Mapping) else None
-    try:
-        svg = to_svg(drawn, roles=graph_roles(finding), stability=given, title="The causal graph")
-    except WhenceError:  # a stability in another form; the roles are always valid
-        svg = to_svg(drawn, roles=graph_roles(finding), title="The causal graph")
+    stability = finding.discovery.stability if finding.discovery is not None else None
+    if stability is not None:
+        said += f" Paler edges were found in fewer of the {numbers.count(stability.samples, 'bootstrap sample')}."
+    svg = to_svg(drawn, roles=graph_roles(finding), stability=stability, title="The causal graph")
     width = re.search(r'viewBox="0 0 ([\d.]+)', svg)
     return {"svg": svg, "said": said, "width": float(width[1]) if width else 600.0}
 
@@ -162,33 +160,25 @@ def graph(finding: Finding) -> dict[str, Any] | None:
 def _origin(finding: Finding) -> str:
     if finding.discovery is None:
         return "The graph was given; the answer is only as good as its arrows, and its missing arrows most of all."
-    method = str(getattr(finding.discovery, "method", ""))
-    try:
-        method = find_card("discovery", method).title
-    except WhenceError:
-        pass
+    method = find_card("discovery", finding.discovery.method).title
     return (f"The graph was learned from the data ({method}). Its edges are what the data support, not what is known; "
             "the interval takes it as given.")
 
 
 def graph_roles(finding: Finding) -> dict[str, str]:
-    """The role of each node that has one, for the drawing."""
-    drawn, treatments, outcomes = finding.graph, _treatments(finding), _outcomes(finding)
+    """The role of each node that has one, for the drawing: as identified, and as finally estimated."""
+    drawn = finding.graph
     if drawn is None:
         return {}
-    mine = {n for n in treatments if n in drawn}
-    theirs = {n for n in outcomes if n in drawn}
-    after, before = _relatives(drawn, mine, theirs)
-    controls = finding.spec.controls if finding.spec is not None else getattr(finding.identified, "adjustment", ())
-    roles = {}
-    for node in drawn.names:
-        if node in mine or node in theirs:
-            roles[node] = "treatment" if node in mine else "outcome"
-        elif node in controls:
-            roles[node] = "adjusted"
-        elif node in after:
-            roles[node] = "mediator" if node in before else "excluded"
-    return roles
+    mine, theirs = ({n for n in names if n in drawn} for names in prose.roles(finding))
+    roles = {n: r for n, r in (getattr(finding.identified, "roles", None) or {}).items() if n in drawn}
+    if not getattr(finding.identified, "reasons", None):
+        after, before = _relatives(drawn, mine, theirs)
+        roles |= {n: "mediator" if n in before else "excluded" for n in after}
+    if finding.spec is not None:
+        roles = {n: "other" if r == "adjusted" else r for n, r in roles.items()}
+        roles |= dict.fromkeys((c for c in finding.spec.controls if c in drawn), "adjusted")
+    return roles | dict.fromkeys(mine, "treatment") | dict.fromkeys(theirs, "outcome")
 
 
 def _relatives(drawn: Graph, treatments: set[str], outcomes: set[str]) -> tuple[frozenset[str], frozenset[str]]:
@@ -198,19 +188,6 @@ def _relatives(drawn: Graph, treatments: set[str], outcomes: set[str]) -> tuple[
     if drawn.kind in ("CPDAG", "MPDAG"):
         return possible_descendants(drawn, treatments), possible_ancestors(drawn, outcomes)
     return descendants(drawn, treatments), ancestors(drawn, outcomes)
-
-
-def _treatments(finding: Finding) -> tuple[str, ...]:
-    return finding.spec.treatments if finding.spec is not None else _several(finding.identified, "treatment")
-
-
-def _outcomes(finding: Finding) -> tuple[str, ...]:
-    return finding.spec.outcomes if finding.spec is not None else _several(finding.identified, "outcome")
-
-
-def _several(value: Any, role: str) -> tuple[str, ...]:
-    found = getattr(value, role, ())
-    return (found,) if isinstance(found, str) else tuple(found or ())
 
 
 def adjusted(finding: Finding) -> list[Group]:
@@ -223,10 +200,18 @@ def adjusted(finding: Finding) -> list[Group]:
 
 
 def _together(found: Iterable[tuple[str, str]]) -> list[Group]:
+    """Variables with the same reason in one group; ``age affects ...`` and ``sex affects ...`` are the same."""
     alike: dict[str, list[str]] = {}
     for variable, why in found:
-        alike.setdefault(why, []).append(variable)
-    return [(variables, why) for why, variables in alike.items()]
+        alike.setdefault(why.removeprefix(f"{variable} "), []).append(variable)
+    return [(names, _said_of(names, why)) for why, names in alike.items()]
+
+
+def _said_of(names: Sequence[str], why: str) -> str:
+    lower = why[:1].islower() and not why.startswith("it ")
+    if lower:
+        return (f"Each {why}" if len(names) > 1 else f"{names[0]} {why}")
+    return why[:1].upper() + why[1:]
 
 
 def _default_reason(finding: Finding) -> str:
@@ -240,7 +225,7 @@ def _default_reason(finding: Finding) -> str:
 def excluded(finding: Finding) -> list[Group]:
     """Each variable left out and why, from the graph or from the choice of roles."""
     controls = set(finding.spec.controls) if finding.spec is not None else set()
-    named = {*controls, *_treatments(finding), *_outcomes(finding)}
+    named = {*controls, *(n for names in prose.roles(finding) for n in names)}
     found = {n: why for n, why in _reasons(finding).items() if n not in named}
     for remark in finding.choices:
         if remark.code == "excluded" and remark.about and remark.about[0] not in found:
@@ -253,12 +238,13 @@ def _reasons(finding: Finding) -> Mapping[str, str]:
 
 
 def estimand(finding: Finding) -> str:
-    """What is computed, as a formula in plain characters, when identification gave one."""
-    expression = getattr(finding.identified, "expression", None)
-    for form in ("unicode", "text"):
-        if expression is not None and hasattr(expression, form):
-            return str(getattr(expression, form)())
-    return ""
+    """What is asked and what it equals in terms of what is measured, as a formula in plain characters."""
+    sides = [getattr(finding.identified, side, None) for side in ("estimand", "expression")]
+    formula = " = ".join(side.unicode() for side in sides if side is not None)
+    controls = ", ".join(getattr(finding.identified, "adjustment", ()))
+    if len(controls) > 24 and "z" not in (finding.graph.names if finding.graph is not None else ()):
+        return f"{formula.replace(controls, 'z').replace('{z}', 'z')}, where z stands for {controls}"
+    return formula
 
 
 # Checks, assumptions, data
@@ -275,18 +261,22 @@ def check(c: Any) -> dict[str, Any]:
 
 
 def _figure_table(figure: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The rows of a figure as a table, numbers to three significant digits."""
+    """The rows of a figure, or of what has no picture, as a table; numbers to three significant digits."""
     given = figure.get("rows")
     if not given:
         return None
-    keys = [k for k in given[0] if k != "label"]
-    body = [(str(r["label"]), *(_cell(r.get(k)) for k in keys)) for r in given[:MOST_CELLS]]
-    left = len(given) - len(body)
-    return {"head": ("", *(k.replace("_", " ") for k in keys)), "rows": body, "left": numbers.count(left) if left else ""}
+    keys = sorted(given[0], key=lambda k: k != "label")
+    body = [[_cell(r.get(k)) for k in keys] for r in given[:MOST_CELLS]]
+    head = ["" if k == "label" else k.replace("_", " ") for k in keys]
+    return {"head": head, "rows": body, "left": numbers.count(len(given) - len(body)) if len(given) > len(body) else ""}
 
 
 def _cell(value: Any) -> str:
-    return "–" if value is None else numbers.plain_value(value, 3)
+    if isinstance(value, (list, tuple)):
+        return ", ".join(map(_cell, value)) or "–"
+    if isinstance(value, float):
+        return numbers.figures(value, pad=True)
+    return "–" if value is None else numbers.plain_value(value)
 
 
 def assumptions(finding: Finding) -> list[str]:
@@ -373,7 +363,9 @@ def _witness_rows(witness: Any) -> list[Row]:
     """What a witness says besides its paths."""
     if not isinstance(witness, Mapping):
         return [] if not witness or paths_in(witness) else [("witness", _said(witness))]
-    return _evidence_rows({k: v for k, v in witness.items() if not paths_in(v)})
+    labels = {"adjusted": "stays open even given", "given": "given"}
+    rest = {labels.get(k, k): v for k, v in witness.items() if k != "kind" and not paths_in([v]) and not _is_step(v)}
+    return _evidence_rows(rest)
 
 
 def _evidence_rows(evidence: Mapping[str, Any]) -> list[Row]:

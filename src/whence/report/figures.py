@@ -7,7 +7,21 @@ from typing import Any
 
 from whence.graphs.svg import text_width
 from whence.report import rows
-from whence.report.axes import LABEL, MARGIN, TICK, WIDTH, Axis, box, dot, horizontal, line, path, picture, text
+from whence.report.axes import (
+    LABEL,
+    MARGIN,
+    TICK,
+    WIDTH,
+    Axis,
+    box,
+    dot,
+    horizontal,
+    line,
+    path,
+    picture,
+    text,
+    tick_labels,
+)
 from whence.report.numbers import count, figures, listed, percent
 
 
@@ -89,12 +103,11 @@ def contour(figure: Mapping[str, Any]) -> str:
     across, upward = Axis(0.0, right, left), Axis(0.0, high, bottom, top)
     parts = horizontal(across, top, bottom, percent=True)
     parts += _upright(upward, left)
-    line_to = [(across.at(x), upward.at(y)) for x, y in curve if x <= right]
-    if line_to:
-        d = "M" + "L".join(f"{x:.1f} {y:.1f}" for x, y in line_to)
-        last = across.end if max(x for x, _ in curve) >= right else line_to[-1][0]
-        parts += [path(f"{d}V{top:.1f}H{line_to[0][0]:.1f}Z", "danger"), path(d, "frontier")]
-        parts.append(text(last - 6, top + 14, "would bring the estimate to zero", "tick end"))
+    frontier = _inside(curve, right, high)
+    if len(frontier) > 1:
+        d = "M" + "L".join(f"{across.at(x):.1f} {upward.at(y):.1f}" for x, y in frontier)
+        parts += [path(f"{d}V{top:.1f}H{across.at(frontier[0][0]):.1f}Z", "danger"), path(d, "frontier"),
+                  text(across.end - 6, top + 16, "would bring the estimate to zero", "tick end")]
     near = sorted(once, key=lambda p: (-p["treatment_r2"] * p["outcome_r2"], p["label"]))
     for p in reversed(near):
         x, y = across.at(p["treatment_r2"]), upward.at(p["outcome_r2"])
@@ -111,9 +124,22 @@ def contour(figure: Mapping[str, Any]) -> str:
     return picture(bottom + 40, parts, "How strong a hidden cause would have to be", said)
 
 
-def _upright(axis: Axis, left: float) -> list[str]:
-    from whence.report.axes import tick_labels
+def _inside(curve: list[list[float]], right: float, high: float) -> list[tuple[float, float]]:
+    """The falling curve within the picture, cut where it comes in from above."""
+    found: list[tuple[float, float]] = []
+    before: list[float] | None = None
+    for x, y in curve:
+        if x > right:
+            break
+        if y <= high:
+            if not found and before is not None and before[1] > y:
+                found.append((before[0] + (x - before[0]) * (before[1] - high) / (before[1] - y), high))
+            found.append((x, y))
+        before = [x, y]
+    return found
 
+
+def _upright(axis: Axis, left: float) -> list[str]:
     ticks = axis.ticks(4)
     marks = [line(left, axis.at(t), WIDTH - MARGIN, axis.at(t), "grid") for t in ticks]
     labels = tick_labels(ticks, percent=True)

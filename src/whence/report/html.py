@@ -95,5 +95,5 @@ def _environment() -> Environment:
         loader=PackageLoader("whence.report"), autoescape=lambda name: bool(name and name.endswith(".html")),
         undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
     )
-    made.filters.update(said=text.html, drawing=drawing)
+    made.filters.update(said=text.html, drawing=drawing, typeset=text.typeset)
     return made

@@ -49,7 +49,7 @@ def scale(standard_error: float, values: Iterable[float] = (), percent: bool = F
     factor = 100.0 if percent else 1.0
     sizes = [abs(v) * factor for v in values if math.isfinite(v) and v != 0]
     known = math.isfinite(standard_error) and standard_error > 0
-    largest = max(sizes, default=standard_error * factor if known else 1.0)
+    largest = max([*sizes, standard_error * factor] if known else sizes, default=1.0)
     finest = standard_error * factor if known else largest / 10
     if known:  # an exactly known number next to huge ones still gets at most ten digits
         finest = max(finest, largest * 1e-10)
@@ -59,8 +59,11 @@ def scale(standard_error: float, values: Iterable[float] = (), percent: bool = F
     return Scale(min(max(0, top - last), 12), top, percent)
 
 
-def figures(value: float, digits: int = 3) -> str:
-    """A number on its own, to ``digits`` significant digits; whole digits are never cut: ``0.0973``, ``1,794``."""
+def figures(value: float, digits: int = 3, pad: bool = False) -> str:
+    """A number on its own, to ``digits`` significant digits; whole digits are never cut: ``0.0973``, ``1,794``.
+
+    pad: keep trailing zeros, as in a column of a table.
+    """
     if not math.isfinite(value):
         return _endless(value)
     if value == 0:
@@ -70,7 +73,7 @@ def figures(value: float, digits: int = 3) -> str:
         text = _minus(f"{value / 10.0**top:.{digits - 1}f}")
         return f"{text} × 10{str(top).translate(_SUPERSCRIPTS)}"
     text = _minus(f"{value:,.{max(0, digits - 1 - top)}f}")
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return text.rstrip("0").rstrip(".") if "." in text and not pad else text
 
 
 def count(size: int, noun: str = "", plural: str | None = None) -> str:

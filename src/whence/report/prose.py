@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import Any
 
 from whence.estimation.effect import Effect
 from whence.identification.spec import Condition, Spec
@@ -279,7 +278,7 @@ def _other_methods(finding: Finding) -> Point | None:
     if alike:
         found = sorted(a.estimate for a in alike)
         agree = all(effect.interval[0] <= v <= effect.interval[1] for v in found)
-        span = signed(written, found[0]) if len(found) == 1 else f"{signed(written, found[0])} to {signed(written, found[-1])}"
+        span = " to ".join(dict.fromkeys(signed(written, v) for v in (found[0], found[-1])))
         who = f"{numbers.few(len(alike), start=True)} other {'method' if len(alike) == 1 else 'methods'}"
         same = "with the same controls " if effect.spec.controls else ""
         said.append(f"{who} {same}{'gives' if len(alike) == 1 else 'give'} {span}{unit}, "
@@ -302,6 +301,8 @@ def _checks(finding: Finding) -> Point | None:
     told += [_counted(idle, "does", "do") + " not apply here"] if idle else []
     size = len(finding.checks)
     said = f"Of {numbers.few(size)} {'check' if size == 1 else 'checks'}, {numbers.listed(told)}."
+    if len(by["pass"]) == size:
+        said = f"All {numbers.few(size)} checks passed." if size > 1 else "The one check passed."
     if by["worry"]:
         said += " To read first: " + numbers.listed((f"“{c.title.rstrip('.')}”" for c in by["worry"]), most=12) + "."
     return Point("Checks", said, "against" if by["worry"] else "for" if by["pass"] else "neutral")
@@ -336,16 +337,20 @@ def carried(finding: Finding) -> str:
 
 def asked(finding: Finding) -> str:
     """What was to be estimated, in words, as far as it is known."""
-    wanted: Any = finding.spec
-    names = ((wanted.treatments, wanted.outcomes) if wanted is not None
-             else tuple(_names(getattr(finding.identified, role, None)) for role in ("treatment", "outcome")))
-    if not names[0] or not names[1]:
+    treatments, outcomes = roles(finding)
+    if not treatments or not outcomes:
         return ""
-    return f"The effect of {numbers.listed(map(name, names[0]))} on {numbers.listed(map(name, names[1]))}"
+    return f"The effect of {numbers.listed(map(name, treatments))} on {numbers.listed(map(name, outcomes))}"
 
 
-def _names(value: Any) -> tuple[str, ...]:
-    return () if value is None else (value,) if isinstance(value, str) else tuple(value)
+def roles(finding: Finding) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Treatments and outcomes, from the spec, the identification or the choices made before it failed."""
+    if finding.spec is not None:
+        return finding.spec.treatments, finding.spec.outcomes
+    if finding.identified is not None:
+        return finding.identified.treatment, finding.identified.outcome
+    chosen = {r.code: r.about for r in finding.choices}
+    return chosen.get("role_treatment", ()), chosen.get("role_outcome", ())
 
 
 def _remedy(finding: Finding) -> str:

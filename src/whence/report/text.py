@@ -41,5 +41,10 @@ def html(text: str) -> str:
     return Markup(_ALL.sub("", tagged))
 
 
+def typeset(text: str) -> str:
+    """A sentence from elsewhere, with minus signs in place of hyphens before numbers."""
+    return re.sub(r"(?<![\w.)-])-(?=\.?\d)", "\u2212", str(text))
+
+
 def _spelled(character: str) -> str:
     return "" if _ALL.match(character) else character.encode("unicode_escape").decode()
