@@ -51,7 +51,8 @@ def prepare(table: Table, alpha: float) -> Prepared | Refused:
     if kinds <= NUMERIC and not gaps:
         corr = correlation(table.matrix(names))
         if corr is not None:
-            return Prepared(tuple(names), GaussianTests(corr, len(table)), (*remarks, *_dependent(corr, names, len(table))))
+            remarks += _dependent(corr, names, len(table))
+            return Prepared(tuple(names), GaussianTests(corr, len(table)), tuple(remarks))
     if not kinds <= CODED and not kinds <= NUMERIC:
         text = "Numbers and categories are tested together by linear regression (generalised covariance measure)."
         remarks.append(Remark("mixed_kinds", text, (), {n: table.kind(n) for n in names}))

@@ -126,7 +126,7 @@ def _about_nodes(knowledge: Knowledge, prepared: Prepared) -> Knowledge:
             if name not in nodes:
                 why = next((str(r) for r in prepared.remarks if r.about[:1] == (name,)), "")
                 raise WhenceError(
-                    f"Knowledge requires an arrow between {pair[0]!r} and {pair[1]!r}, but {name!r} is not a node. {why}",
+                    f"Knowledge requires {pair[0]} --> {pair[1]}, but {name!r} is not a node. {why}",
                     code="left_out", value=name, allowed=prepared.names,
                 )
     return Knowledge(

@@ -16,6 +16,8 @@ from whence.core.result import Remark
 from whence.discovery.evidence import PairTable, pair_index
 from whence.discovery.independence import Level, Lists, Tests
 
+_THIN = 5  # rows per degree of freedom of a test on categories, below which its power is in doubt
+
 
 @dataclass(frozen=True, eq=False)
 class Skeleton:
@@ -66,7 +68,7 @@ def skeleton(
         size += 1
     evidence = record.table(names, tests.kinds, adjacent[i, j])
     return Skeleton(names, adjacent, evidence, max(size - 1, 0),
-                    (*remarks, *record.impossible(names), *_unsupported(evidence, keep, alpha)))
+                    (*remarks, *record.impossible(names), *_unsupported(evidence, keep, alpha), *_sparse(evidence)))
 
 
 class _Record:
@@ -113,7 +115,9 @@ class _Record:
     def table(self, names: tuple[str, ...], kinds: tuple[str, ...], present: np.ndarray) -> PairTable:
         p, statistic, df = self.numbers
         given = np.concatenate([np.empty(0, dtype=np.int32), *self.sets])
-        return PairTable(names, kinds, present, self.by_knowledge, p, statistic, df, self.n, self.size, self.start, given)
+        return PairTable(
+            names, kinds, present, self.by_knowledge, p, statistic, df, self.n, self.size, self.start, given
+        )
 
     def impossible(self, names: tuple[str, ...]) -> list[Remark]:
         """Tests that could not be made leave the edge in place; this says for which pairs."""
@@ -179,3 +183,17 @@ def _unsupported(evidence: PairTable, keep: np.ndarray, alpha: float) -> list[Re
         text = f"{a} and {b} are joined because knowledge requires it; a test finds no dependence."
         out.append(Remark("required_edge_unsupported", text, (a, b), {"p_value": float(evidence.p_value[p])}))
     return out
+
+
+def _sparse(evidence: PairTable) -> list[Remark]:
+    """Pairs of categories that were separated by a test with hardly any rows."""
+    thin = np.flatnonzero(~evidence.present & ~evidence.by_knowledge & (evidence.n < _THIN * evidence.df))
+    if not len(thin):
+        return []
+    i, j = np.triu_indices(len(evidence.names), 1)
+    pairs = [[evidence.names[i[p]], evidence.names[j[p]]] for p in thin]
+    text = (
+        f"{len(pairs):,} pairs, such as {pairs[0][0]} and {pairs[0][1]}, were separated by tests with fewer than "
+        f"{_THIN} rows per degree of freedom, which notice only strong relations."
+    )
+    return [Remark("sparse_tests", text, tuple(sorted({n for pair in pairs for n in pair})), {"pairs": pairs[:50]})]

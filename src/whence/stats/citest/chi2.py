@@ -47,25 +47,29 @@ class ChiSquare:
 def chi2(counts: np.ndarray) -> ChiSquare:
     """The test on counts of shape (strata, rows, columns).
 
-    In each stratum only the rows and columns that occur count: (r - 1)(c - 1) degrees of freedom. Each
-    stratum's sum of (observed - expected)^2 / expected is multiplied by (n - 1) / n, which makes its mean
-    equal to those degrees of freedom exactly, given the margins, however sparse the table (E. Pearson
-    1947 for two by two).
+    In each stratum only the rows and columns that occur count: (r - 1)(c - 1) degrees of freedom. A stratum
+    where every row or every column holds one observation is left out: whatever the truth, its statistic
+    equals its degrees of freedom. A stratum's sum of (observed - expected)^2 / expected is multiplied by
+    (n - 1) / n, which makes its mean equal to its degrees of freedom exactly, given the margins, however
+    sparse the table (E. Pearson 1947 for two by two).
     """
     from scipy.special import chdtrc
 
-    n = counts.sum(axis=(1, 2))
-    counts, n = counts[n > 1].astype(np.float64), n[n > 1].astype(np.float64)
     by_row, by_column = counts.sum(axis=2), counts.sum(axis=1)
+    speaks = (by_row > 1).any(axis=1) & (by_column > 1).any(axis=1)
+    total = int(counts.sum())
+    counts = counts[speaks].astype(np.float64)
+    by_row, by_column = by_row[speaks], by_column[speaks]
+    n = by_row.sum(axis=1)
     df = int(((np.count_nonzero(by_row, axis=1) - 1) * (np.count_nonzero(by_column, axis=1) - 1)).sum())
     if df == 0:
-        return ChiSquare(0.0, 0, None, int(n.sum()))
-    product = by_row[:, :, None] * by_column[:, None, :]
+        return ChiSquare(0.0, 0, None, total)
+    product = by_row[:, :, None].astype(np.float64) * by_column[:, None, :]
     # n * sum of o^2 / (row column) - n equals the sum of (o - e)^2 / e.
     shares = np.divide(counts * counts, product, out=np.zeros_like(counts), where=product > 0)
     value = float(((n - 1) * (shares.sum(axis=(1, 2)) - 1)).sum())
     value = max(value, 0.0)  # rounding can leave a tiny negative number where the fit is perfect
-    return ChiSquare(value, df, float(chdtrc(df, value)), int(n.sum()))
+    return ChiSquare(value, df, float(chdtrc(df, value)), total)
 
 
 def stratified_counts(codes: np.ndarray, cards: Sequence[int]) -> np.ndarray:
@@ -109,7 +113,7 @@ def chi2_test(table: Table, x: str, y: str, given: Sequence[str] = ()) -> Indepe
     found = chi2(stratified_counts(codes, [len(table.levels(name) or ()) for name in names]))
     common = {"test": CARD.name, "x": x, "y": y, "given": names[2:], "n": n, "n_missing": len(table) - n}
     if found.p_value is None:
-        text = "No stratum has two levels of both variables, so there is nothing to test."
+        text = "No stratum has two levels of both variables, seen more than once: there is nothing to test."
         remarks = impossible("no_degrees_of_freedom", text, names, n=n)
         return IndependenceTest(statistic=None, p_value=None, df=None, remarks=remarks, **common)
     return IndependenceTest(
