@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import random
-from itertools import chain, combinations
+from itertools import chain, combinations, pairwise
 
 import networkx as nx
 import pytest
@@ -36,7 +36,7 @@ def check_query(g, edges, x, y, given):
     path = list(result.path)
     assert all(step in both for step in path)
     assert path[0][0] == x and path[-1][2] == y
-    assert all(s[2] == t[0] for s, t in zip(path, path[1:], strict=False))
+    assert all(s[2] == t[0] for s, t in pairwise(path))
     nodes = [path[0][0], *(s[2] for s in path)]
     assert len(set(nodes)) == len(nodes)
     assert naive.is_open(edges, path, given)

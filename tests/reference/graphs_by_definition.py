@@ -6,7 +6,7 @@ A graph here is a list of ``(a, edge, b)`` triples and a list of names.
 from __future__ import annotations
 
 import random
-from itertools import combinations, permutations, product
+from itertools import combinations, pairwise, permutations, product
 
 FLIP = {"-->": "<--", "<--": "-->", "<->": "<->", "---": "---"}
 
@@ -56,7 +56,7 @@ def simple_paths(edges, x, y):
 
 def is_open(edges, path, given):
     """A path is open when each inner node lets it through."""
-    for (_, before, node), (_, after, _) in zip(path, path[1:], strict=False):
+    for (_, before, node), (_, after, _) in pairwise(path):
         collider = before.endswith(">") and after.startswith("<")
         if collider and not below(edges, node) & set(given):
             return False

@@ -22,11 +22,12 @@ def from_dict(given: Mapping[str, Any]) -> Draft:
     for key in given:
         if key not in _KEYS:
             raise unknown_name("graph field called", key, _KEYS, code="unknown_field")
-    for key in ("names", "edges"):
+    given = {"latents": (), **given}
+    for key in ("names", "edges", "latents"):
         if not isinstance(given.get(key), (list, tuple)):
             raise WhenceError(f"A graph as a dict needs a list under {key!r}.", code="bad_graph",
                               value=sorted(map(str, given)), allowed=_KEYS)
-    names, latents = given["names"], given.get("latents", ())
+    names, latents = given["names"], given["latents"]
     wrong = [n for n in (*names, *latents) if not isinstance(n, str)]
     if wrong:
         raise WhenceError(f"Node names are texts, not {wrong[0]!r}.", code="bad_graph", value=wrong[0])

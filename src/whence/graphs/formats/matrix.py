@@ -7,7 +7,7 @@ taken for marks and any other for adjacency, so a matrix of circles alone needs 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 import numpy as np
@@ -19,12 +19,12 @@ from whence.graphs.graph import Graph, edge_text
 CONVENTIONS = ("adjacency", "marks")
 
 
-def read(names: Sequence[Any], matrix: Any, convention: str | None = None) -> Draft:
+def read(names: Iterable[Any], matrix: Any, convention: str | None = None) -> Draft:
     """The edges of a square matrix. Raises ``WhenceError`` (``bad_matrix``) that names the entry."""
     if convention not in (None, *CONVENTIONS):
         raise WhenceError(f"There is no matrix convention {convention!r}.", code="bad_matrix", value=convention,
                           allowed=CONVENTIONS, hint=f"Allowed: {', '.join(CONVENTIONS)}.")
-    labels = tuple(str(n) for n in names)
+    labels = _labels(names)
     entries = _checked(labels, matrix)
     if convention is None:
         convention = "marks" if (entries > 1).any() else "adjacency"
@@ -39,6 +39,16 @@ def read(names: Sequence[Any], matrix: Any, convention: str | None = None) -> Dr
         for i, j in np.argwhere(np.triu(marks) != 0)
     ]
     return Draft(labels, tuple(edges))
+
+
+def _labels(names: Iterable[Any]) -> tuple[str, ...]:
+    if isinstance(names, str) or not isinstance(names, Iterable):
+        raise WhenceError("A matrix needs a list under 'names'.", code="bad_matrix", value=names)
+    labels = tuple(str(n) for n in names)
+    if len(set(labels)) < len(labels):
+        twice = sorted({n for n in labels if labels.count(n) > 1})
+        raise WhenceError(f"Node names occur twice in the matrix: {twice}.", code="duplicate_node", value=twice)
+    return labels
 
 
 def _checked(labels: tuple[str, ...], matrix: Any) -> np.ndarray:
@@ -69,10 +79,7 @@ def _refuse(wrong: np.ndarray, labels: tuple[str, ...], entries: np.ndarray, all
 
 def from_frame(frame: Any) -> Draft:
     """A pandas frame whose rows and columns carry the same names, in any order."""
-    rows, columns = [str(n) for n in frame.index], [str(n) for n in frame.columns]
-    if len(set(columns)) != len(columns):
-        raise WhenceError("Column names occur twice in the matrix.", code="duplicate_node",
-                          value=sorted({n for n in columns if columns.count(n) > 1}))
+    rows, columns = [str(n) for n in frame.index], _labels(frame.columns)
     if sorted(rows) != sorted(columns):
         odd = sorted(set(rows) ^ set(columns)) or rows
         raise WhenceError(

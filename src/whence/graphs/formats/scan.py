@@ -227,7 +227,9 @@ def _value(scan: Scanner) -> str:
                 scan.at = i + 1
                 return scan.text[start : i + 1]
         raise scan.fail("a closing '>' for this one", start)
-    value = _identifier(scan) if scan.text.startswith('"', scan.at) else scan.match(_VALUE)
-    if not value and value != "":
+    if scan.text.startswith('"', scan.at):
+        return _identifier(scan) or ""
+    value = scan.match(_VALUE)
+    if not value:
         raise scan.fail("a value after '='")
     return value
