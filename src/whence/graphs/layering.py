@@ -60,7 +60,7 @@ def acyclic(d: int, edges: Sequence[Edge]) -> list[Edge]:
 
 
 def _careful_order(d: int, edges: Sequence[Edge], weak: Sequence[Edge]) -> list[int]:
-    """A topological order in which nodes with many placed weak neighbours come first (rank by node)."""
+    """Ranks of a topological order: nodes with many placed weak neighbours first, then those with few in all."""
     children: list[list[int]] = [[] for _ in range(d)]
     beside: list[list[int]] = [[] for _ in range(d)]
     waiting = [0] * d
@@ -73,7 +73,7 @@ def _careful_order(d: int, edges: Sequence[Edge], weak: Sequence[Edge]) -> list[
     placed, rank = [0] * d, [0] * d
     free = {v for v in range(d) if not waiting[v]}
     for step in range(d):
-        v = min(free, key=lambda u: (-placed[u], u))
+        v = min(free, key=lambda u: (-placed[u], len(beside[u]), u))
         free.remove(v)
         rank[v] = step
         for u in beside[v]:

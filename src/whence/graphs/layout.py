@@ -106,7 +106,8 @@ def layout(graph: Graph, sizes: Mapping[str, tuple[float, float]] | None = None,
 def _drawing(graph: Graph, sizes: Mapping[str, tuple[float, float]], left: set[str], right: set[str]) -> _Drawing:
     names = sorted(graph.names)
     at = {name: i for i, name in enumerate(names)}
-    ends = sorted((at[a], at[b], *edge_marks(text)) for a, text, b in graph.edges())
+    given = [(at[a], at[b], *edge_marks(text)) for a, text, b in graph.edges()]
+    ends = sorted((a, b, m, n) if a < b else (b, a, n, m) for a, b, m, n in given)
     forward, weak = [], []
     for a, b, mark_a, mark_b in ends:
         if mark_a != ARROW and mark_b != ARROW:

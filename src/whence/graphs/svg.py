@@ -95,11 +95,21 @@ def to_svg(graph: Graph, roles: Mapping[str, str] | None = None, strength: Weigh
     width = _widths(_by_edge(graph, strength, "strength"))
     opacity = _opacities(_by_edge(graph, stability, "stability"))
     notes = {k: str(v) for k, v in _by_edge(graph, labels, "label").items()}
-    edges = [_edge(r, width, opacity, _edge_note(r, strength, stability)) for r in placed.routes]
+    edges = [
+        _edge(r, {}, {}, _edge_note(r, {}, {})) if _beside(graph, r) else
+        _edge(r, width, opacity, _edge_note(r, strength or {}, stability or {})) for r in placed.routes
+    ]
     nodes = [_node(n, b, text[n], shown[n]) for n, b in placed.boxes.items()]
     tags = _labels(placed, notes)
     legend, low, right = _legend([shown[n] for n in graph.names] if roles else [], placed)
     return _page(graph, shown, title, max(placed.width, right), low, [*edges, *nodes, *tags, *legend])
+
+
+def _beside(graph: Graph, route: Route) -> bool:
+    """Whether this is the <-> of a pair that also has an arrow: strengths belong to the arrow."""
+    i, j = graph.index[route.a], graph.index[route.b]
+    lone = graph.marks[i, j] == graph.marks[j, i]
+    return route.mark_a == route.mark_b == ARROW and not lone
 
 
 def _roles(graph: Graph, roles: Mapping[str, str]) -> dict[str, str]:
@@ -261,13 +271,13 @@ def controls(route: Route, start: tuple[float, float], end: tuple[float, float])
     return (middle, y0 + bow), (middle, y1 + bow)
 
 
-def _edge_note(route: Route, strength: Weights | None, stability: Weights | None) -> str:
+def _edge_note(route: Route, strength: Weights, stability: Weights) -> str:
     left = {ARROW: "<", CIRCLE: "o"}.get(route.mark_a, "-")
     right = {ARROW: ">", CIRCLE: "o"}.get(route.mark_b, "-")
     note = f"{route.a} {left}-{right} {route.b}"
     for what, given in (("strength", strength), ("stability", stability)):
         for pair in ((route.a, route.b), (route.b, route.a)):
-            if given and pair in given:
+            if pair in given:
                 note += f", {what} {given[pair]:.3g}"
     return note
 
