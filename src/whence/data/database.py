@@ -14,12 +14,13 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from whence.core.errors import WhenceError
-from whence.data.table import CODED, NUMERIC, Column
+from whence.data.table import CODED, NUMERIC, Column, Table
 from whence.data.variables import Raw, Storage, codes_of, encode
 
 MEMORY = "1GB"
@@ -96,10 +97,11 @@ class Stored:
         if self.storage == "number" and (self.kind in NUMERIC or self.kind in CODED):
             return self.sql
         if self.storage == "text" and self.kind in ("binary", "ordinal"):
-            return f"CAST({self._code_sql()} AS DOUBLE)"
+            return f"CAST({self.code_sql()} AS DOUBLE)"
         return None
 
-    def _code_sql(self) -> str:
+    def code_sql(self) -> str:
+        """SQL for the position of a word in ``levels``."""
         return f"enum_code(CAST({self.sql} AS ENUM({literals(self.levels or ())})))"
 
 
@@ -111,13 +113,20 @@ class Backing:
     stored: Mapping[str, Stored]
     n_rows: int
 
-    def fetch(self, name: str) -> Column:
-        """One column, loaded now."""
+    def every(self, step: int, table: Table) -> Table:
+        """Each ``step``-th row of the table backed by this, from the first, in memory."""
+        columns = {name: self.fetch(name, step) for name in self.stored}
+        rows = -(-self.n_rows // step)
+        return Table(MappingProxyType(columns), rows, table.roles, table.source, remarks=table.remarks)
+
+    def fetch(self, name: str, step: int = 1) -> Column:
+        """One column, loaded now: all rows, or each ``step``-th."""
         s = self.stored[name]
+        source = "FROM data" + (f" WHERE rowid % {step} = 0" if step > 1 else "")
         if s.storage == "text" and s.kind in CODED and s.levels:
-            (codes,) = self.database.arrays(f"SELECT CAST({s._code_sql()} AS INTEGER) FROM data")
+            (codes,) = self.database.arrays(f"SELECT CAST({s.code_sql()} AS INTEGER) {source}")
             return Column(name, s.kind, np.ma.filled(codes, -1).astype(np.int32), s.levels)
-        (values,) = self.database.arrays(f"SELECT {s.sql} FROM data")
+        (values,) = self.database.arrays(f"SELECT {s.sql} {source}")
         raw = raw_of_fetched(name, values, s.storage)
         if s.kind in CODED and s.storage == "number" and s.levels is not None:
             texts = [None if v != v else v for v in raw.values.tolist()]

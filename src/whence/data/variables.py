@@ -9,7 +9,8 @@ datetimes                                                            datetime
 truth        True and False                                          binary
 levels       two used / in a declared order / otherwise              binary / ordinal / categorical
 numbers      d = 2, m > 2 (or both whole)                            binary
-numbers      whole, no gaps between them, 3 <= d <= 10, m >= 3 d     ordinal
+numbers      whole, within -20 to 20 without gaps, 3 <= d <= 10,     ordinal
+             m >= 3 d
 numbers      whole, lowest 0 or 1, highest <= 1000, d >= 3           count
 numbers      anything else, also constant or all missing             continuous
 text         d = 2, m > 2                                            binary
@@ -40,6 +41,7 @@ Storage = Literal["number", "text", "datetime", "levels"]
 KindChoice = Mapping[str, str | Sequence[Any]]
 
 MAX_ORDINAL = 10
+MAX_GRADE = 20
 MAX_COUNT = 1000
 MAX_LEVELS = 1000
 
@@ -91,7 +93,7 @@ def _kind_of_numbers(f: Facts) -> str:
         return "binary"
     if not f.whole or f.distinct < 3:
         return "continuous"
-    no_gaps = f.high - f.low + 1 == f.distinct
+    no_gaps = f.high - f.low + 1 == f.distinct and max(abs(f.low), abs(f.high)) <= MAX_GRADE
     if f.distinct <= MAX_ORDINAL and no_gaps and f.present >= 3 * f.distinct:
         return "ordinal"
     return "count" if f.low in (0.0, 1.0) and f.high <= MAX_COUNT else "continuous"
