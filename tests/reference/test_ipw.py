@@ -1,0 +1,74 @@
+"""Inverse weighting against a stacked M-estimation with numerical derivatives, for two and three arms."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from whence.estimation.estimate import estimate
+from whence.identification.spec import Spec
+
+RNG = np.random.default_rng(12)
+N = 400
+X = RNG.normal(size=(N, 2))
+ARM = np.clip(np.digitize(X[:, 0] + RNG.logistic(size=N), [-0.6, 0.9]), 0, 2)
+Y = X[:, 0] + ARM * (1 + X[:, 1]) + RNG.normal(size=N)
+W = RNG.uniform(0.5, 2, N)
+
+
+def probabilities(gamma, arms):
+    """Multinomial probabilities (n, arms) by the formula, arm 0 as the base; gamma is ((arms - 1) * 3,)."""
+    eta = np.column_stack([np.ones(N), X]) @ gamma.reshape(arms - 1, 3).T
+    top = np.exp(np.column_stack([np.zeros(N), eta]))
+    return top / top.sum(axis=1, keepdims=True)
+
+
+def equations(theta, arm, arms, quantity, w, by_row=False):
+    """Stacked estimating equations: scores of the propensity, then the mean of arm 1 and of arm 0."""
+    gamma, mean1, mean0 = theta[:-2], theta[-2], theta[-1]
+    p = probabilities(gamma, arms)
+    x = np.column_stack([np.ones(N), X])
+    h = {"ATE": np.ones(N), "ATT": p[:, 1], "ATC": p[:, 0]}[quantity]
+    rows = []
+    for a in range(1, arms):
+        rows += [w * ((arm == a) - p[:, a]) * x[:, j] for j in range(3)]
+    rows.append(w * (arm == 1) * h / p[:, 1] * (Y - mean1))
+    rows.append(w * (arm == 0) * h / p[:, 0] * (Y - mean0))
+    rows = np.array(rows)
+    return rows if by_row else rows.sum(axis=1)
+
+
+def solve(arm, arms, quantity, w):
+    """Newton on the stacked equations with central differences, then A^-1 B A^-T."""
+    theta = np.zeros((arms - 1) * 3 + 2)
+    step = 1e-5
+    for _ in range(60):
+        slope = np.empty((len(theta), len(theta)))
+        for j in range(len(theta)):
+            up, down = theta.copy(), theta.copy()
+            up[j] += step
+            down[j] -= step
+            slope[:, j] = (equations(up, arm, arms, quantity, w) - equations(down, arm, arms, quantity, w)) / (2 * step)
+        move = np.linalg.solve(slope, equations(theta, arm, arms, quantity, w))
+        theta = theta - move
+        if np.abs(move).max() < 1e-11:
+            break
+    rows = equations(theta, arm, arms, quantity, w, by_row=True)
+    inverse = np.linalg.inv(slope)
+    covariance = inverse @ (rows @ rows.T) @ inverse.T
+    contrast = np.zeros(len(theta))
+    contrast[-2:] = 1, -1
+    return contrast @ theta, np.sqrt(contrast @ covariance @ contrast)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("quantity", ["ATE", "ATT", "ATC"])
+@pytest.mark.parametrize("arms", [2, 3])
+def test_stacked_equations(make_table, arms, quantity, weighted):
+    arm = np.minimum(ARM, arms - 1)
+    table = make_table({"t": arm, "y": Y, "a": X[:, 0], "b": X[:, 1], "w": W}, t="categorical")
+    spec = Spec("adjustment", ("t",), ("y",), quantity, controls=("a", "b"), weights="w" if weighted else None)
+    effect = estimate(table, spec, "ipw", degree=1)
+    expected = solve(arm, arms, quantity, W if weighted else np.ones(N))
+    assert effect.estimate == pytest.approx(expected[0], rel=1e-7)
+    assert effect.standard_error == pytest.approx(expected[1], rel=1e-5)
