@@ -67,7 +67,8 @@ def checks(names: tuple[str, ...] = CONTROLS) -> tuple[Check, ...]:
               "The average over 500 shuffles is 0.01.", "It says nothing about confounding.", figure=shuffled),
         Check("dropped", "Does the answer hang on one control?", "pass",
               "An estimate that changes sign when a single control is left out.",
-              "Leaving out each control in turn gives 3.1 to 3.8.", "It says little about unknown causes.", figure=dropped),
+              "Leaving out each control in turn gives 3.1 to 3.8.", "It says little about unknown causes.",
+              figure=dropped),
         Check("evalue", "How strong would a hidden cause have to be?", "informational", "A small E-value.",
               "The E-value is 2.1.", "It does not say whether there is one."),
     )
@@ -145,11 +146,9 @@ def not_identified() -> Finding:
                                                 ("training", "-->", "earnings")]))
     refused = Refused(
         "not_identified", "No set of measured columns blocks the path through ability.",
-        {"witness": {"path": [["training", "<--", "ability"], ["ability", "-->", "earnings"]]}},
+        {"witness": {"kind": "open_path", "path": [["training", "<--", "ability"], ["ability", "-->", "earnings"]],
+                     "adjusted": []}},
         "Measure ability, or find something that moves training and nothing else.")
-    refused = Refused(refused.code, refused.reason,
-                      {"witness": {"open_path": [["training", "<--", "ability"], ["ability", "-->", "earnings"]],
-                                   "given": []}}, refused.remedy)
     return Finding("Does training raise earnings?", None, "jobs.csv", None, graph=drawn, refused=refused,
                    choices=(Remark("role_treatment", "training is the treatment, as given.", ("training",)),),
                    provenance={"data": "ab" * 16, "rows": 722, "seed": 0})
@@ -173,9 +172,9 @@ def hostile() -> Finding:
     spec = Spec("adjustment", (HOSTILE + "t",), ("outcome <b>&amp;</b>",), controls=names)
     main = effect(spec=spec, contrast=f"{HOSTILE}t: <i>yes</i> vs no")
     drawn = graph(names, spec.treatment, spec.outcome)
-    return smoking(question=f"Does {HOSTILE} matter?", about=HOSTILE, source="</title>" + HOSTILE, spec=spec, effect=main,
-                   alternatives=alternatives(spec), graph=drawn, checks=checks(names), script=f"# {HOSTILE}\n",
-                   warnings=(Remark("x", HOSTILE),), choices=(Remark("excluded", HOSTILE, (HOSTILE,)),))
+    return smoking(question=f"Does {HOSTILE} matter?", about=HOSTILE, source="</title>" + HOSTILE, spec=spec,
+                   effect=main, alternatives=alternatives(spec), graph=drawn, checks=checks(names),
+                   script=f"# {HOSTILE}\n", warnings=(Remark("x", HOSTILE),), choices=(Remark("excluded", HOSTILE, (HOSTILE,)),))
 
 
 ALL = {f.__name__: f for f in (smoking, no_effect, experiment, probability, dose, several, not_identified, refused,

@@ -6,17 +6,17 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from whence.core.errors import WhenceError
-from whence.core.registry import find_card
-from whence.core.result import Remark, to_plain
+from whence.core.result import to_plain
 from whence.estimation.effect import Effect
 from whence.graphs.ancestry import ancestors, descendants, possible_ancestors, possible_descendants
 from whence.graphs.graph import Graph
 from whence.graphs.svg import to_svg
 from whence.report import numbers, prose, rows
+from whence.report.data import about_rows, data, distinct
 from whence.report.figures import draw
 from whence.report.finding import Finding
-from whence.report.text import name
+from whence.report.methods import citations, method_title
+from whence.report.refusal import refusal, said
 
 VERDICTS = {"pass": "Pass", "worry": "Worry", "informational": "For information"}
 QUANTITIES = {
@@ -24,12 +24,8 @@ QUANTITIES = {
     "ATC": "average effect over the untreated", "LATE": "average effect over those the instrument moves",
     "CATE": "average effect over the group described",
 }
-ARROWS = {
-    "-->": "→", "<--": "←", "<->": "↔", "---": "—", "o->": "○→", "<-o": "←○", "o-o": "○—○", "o--": "○—", "--o": "—○",
-}
-MOST_REMARKS, MOST_CELLS = 200, 400
+MOST_CELLS = 400  # rows of a table that are shown
 LARGEST_GRAPH = 150  # nodes; beyond, a picture says nothing
-_DOI = re.compile(r"(?:https?://(?:dx\.)?doi\.org/|\bdoi:\s*)(10\.\d{4,9}/[^\s<>\"]+[^\s<>\".,;:)])", re.IGNORECASE)
 
 Row = Sequence[str]
 Group = tuple[list[str], str]  # variables with the same reason
@@ -43,9 +39,10 @@ def page(finding: Finding) -> dict[str, Any]:
         "answered": answered, "answer": prose.answer(finding), "facts": facts(finding) if answered else [],
         "strip": strip(finding) if answered else "", "verdict": prose.verdict(finding) if answered else "",
         "points": prose.points(finding) if answered else [], "refusal": None if answered else refusal(finding),
-        "keep": [r.text for r in _distinct(finding.warnings) if not prose.about_rows(r.code)],
+        "keep": [r.text for r in distinct(finding.warnings) if not about_rows(r.code)],
         "graph": graph(finding), "adjusted": adjusted(finding), "excluded": excluded(finding),
-        "estimand": estimand(finding), "note": getattr(finding.identified, "note", ""), "forest": methods_forest(finding), "contrasts": contrasts(finding),
+        "estimand": estimand(finding), "note": getattr(finding.identified, "note", ""),
+        "forest": methods_forest(finding), "contrasts": contrasts(finding),
         "checks": [check(c) for c in finding.checks], "assumptions": assumptions(finding), "data": data(finding),
         "choices": [r.text for r in finding.choices if r.code not in ("role_control", "excluded")],
         "provenance": provenance(finding), "citations": citations(finding), "script": finding.script,
@@ -81,14 +78,6 @@ def strip(finding: Finding) -> str:
     effect = finding.effect
     assert effect is not None
     return rows.strip(_bar(effect, "the estimate", main=True), prose.effect_scale(finding))
-
-
-def method_title(method: str) -> str:
-    """The field's name for a method, from its card."""
-    try:
-        return find_card("estimation", method).title
-    except WhenceError:
-        return method
 
 
 def methods_forest(finding: Finding) -> dict[str, Any] | None:
@@ -160,7 +149,7 @@ def graph(finding: Finding) -> dict[str, Any] | None:
 def _origin(finding: Finding) -> str:
     if finding.discovery is None:
         return "The graph was given; the answer is only as good as its arrows, and its missing arrows most of all."
-    method = find_card("discovery", finding.discovery.method).title
+    method = method_title(finding.discovery.method, "discovery")
     return (f"The graph was learned from the data ({method}). Its edges are what the data support, not what is known; "
             "the interval takes it as given.")
 
@@ -247,7 +236,7 @@ def estimand(finding: Finding) -> str:
     return formula
 
 
-# Checks, assumptions, data
+# Checks and assumptions
 
 
 def check(c: Any) -> dict[str, Any]:
@@ -289,98 +278,6 @@ def assumptions(finding: Finding) -> list[str]:
     return list(dict.fromkeys(stated))
 
 
-def data(finding: Finding) -> dict[str, Any]:
-    """Rows used and lost, and what the profile remarks on."""
-    effect = finding.effect
-    warnings = [*finding.warnings, *(effect.warnings if effect is not None else ())]
-    losses = [r for r in _distinct(warnings) if prose.about_rows(r.code)]
-    remarks = [r.text for r in _distinct(getattr(finding.profile, "remarks", ()))]
-    columns = getattr(finding.profile, "columns", ())
-    return {
-        "said": prose.rows_sentence(finding), "losses": [r.text for r in losses], "missing": _missing(losses),
-        "remarks": remarks[:MOST_REMARKS], "left": max(0, len(remarks) - MOST_REMARKS),
-        "shape": (f"{numbers.count(prose.rows_read(finding) or 0, 'row')} and {numbers.count(len(columns), 'column')}"
-                  if columns else ""),
-    }
-
-
-def _missing(losses: Iterable[Remark]) -> list[Row]:
-    """Missing values by column, most first."""
-    gaps: dict[str, int] = {}
-    for remark in losses:
-        gaps.update(remark.evidence.get("missing") or {})
-    order = sorted(gaps.items(), key=lambda g: (-g[1], g[0]))
-    return [(column, numbers.count(size)) for column, size in order[:MOST_CELLS]]
-
-
-def _distinct(remarks: Iterable[Remark]) -> list[Remark]:
-    return list({r.text: r for r in remarks}.values())
-
-
-# The refusal
-
-
-def refusal(finding: Finding) -> dict[str, Any]:
-    """What was asked, why not, the evidence, and what would help."""
-    refused, identified = finding.refused, finding.identified
-    witness = getattr(identified, "witness", None)
-    evidence: Mapping[str, Any] = refused.evidence if refused is not None else {}
-    witness = witness if witness else evidence.get("witness")
-    rest = {k: v for k, v in to_plain(evidence).items() if k != "witness"}
-    reason = refused.reason if refused is not None else getattr(identified, "reason", "")
-    return {
-        "asked": prose.asked(finding), "reason": reason, "remedy": prose.remedy(finding),
-        "paths": [path_text(p) for p in paths_in(to_plain(witness))],
-        "evidence": [*_witness_rows(to_plain(witness)), *_evidence_rows(rest)],
-        "method": method_title(refused.method) if refused is not None and refused.method else "",
-    }
-
-
-def paths_in(witness: Any) -> list[list[Sequence[str]]]:
-    """Every path in a witness: a list of steps ``(a, edge, b)``, wherever it stands."""
-    if isinstance(witness, Mapping):
-        return [p for v in witness.values() for p in paths_in(v)]
-    if isinstance(witness, (list, tuple)) and witness:
-        if all(_is_step(s) for s in witness):
-            return [list(witness)]
-        return [p for v in witness for p in paths_in(v)]
-    return []
-
-
-def _is_step(step: Any) -> bool:
-    return isinstance(step, (list, tuple)) and len(step) == 3 and step[1] in ARROWS
-
-
-def path_text(steps: Sequence[Sequence[str]]) -> str:
-    """``x ← u → y`` with the nodes marked as names."""
-    said = name(steps[0][0])
-    for _, edge, b in steps:
-        said += f" {ARROWS[edge]} {name(b)}"
-    return said
-
-
-def _witness_rows(witness: Any) -> list[Row]:
-    """What a witness says besides its paths."""
-    if not isinstance(witness, Mapping):
-        return [] if not witness or paths_in(witness) else [("witness", _said(witness))]
-    labels = {"adjusted": "stays open even given", "given": "given"}
-    rest = {labels.get(k, k): v for k, v in witness.items() if k != "kind" and not paths_in([v]) and not _is_step(v)}
-    return _evidence_rows(rest)
-
-
-def _evidence_rows(evidence: Mapping[str, Any]) -> list[Row]:
-    return [(k.replace("_", " "), _said(v)) for k, v in evidence.items() if v not in (None, [], {}, "")]
-
-
-def _said(value: Any) -> str:
-    """Any JSON-ready value as text."""
-    if isinstance(value, Mapping):
-        return "; ".join(f"{k}: {_said(v)}" for k, v in list(value.items())[:30]) + ("; …" if len(value) > 30 else "")
-    if isinstance(value, (list, tuple)):
-        return ", ".join(_said(v) for v in value[:30]) + (", …" if len(value) > 30 else "")
-    return numbers.plain_value(value)
-
-
 # Where it comes from
 
 
@@ -390,33 +287,12 @@ def provenance(finding: Finding) -> list[Row]:
     if not given and finding.effect is not None:
         given = to_plain(finding.effect.provenance)
     labels = {"data": "Data (content hash)", "spec": "Specification (hash)", "graph": "Graph (hash)", "seed": "Seed"}
-    found = [("Source", finding.source)]
+    found: list[Row] = [("Source", finding.source)]
     for k, v in given.items():
         if k == "citations" or v in (None, {}, []):
             continue
         if isinstance(v, Mapping):
             v = ", ".join(f"{a} {'none' if b is None else b}" for a, b in v.items())
-        text = str(v) if k in ("seed", "data", "spec", "graph") or isinstance(v, str) else _said(v)
+        text = str(v) if k in ("seed", "data", "spec", "graph") or isinstance(v, str) else said(v)
         found.append((labels.get(k, k.replace("_", " ").capitalize()), text))
     return found
-
-
-def citations(finding: Finding) -> list[list[tuple[str, str]]]:
-    """Each source once, as pieces ``(text, link)``; only DOIs are linked."""
-    found = list(finding.provenance.get("citations") or ())
-    for effect in (finding.effect, *finding.alternatives):
-        found += effect.provenance.citations if effect is not None else ()
-    for c in finding.checks:
-        try:
-            found += find_card("check", c.name).citations
-        except WhenceError:
-            continue
-    return [_linked(str(c)) for c in dict.fromkeys(found)]
-
-
-def _linked(citation: str) -> list[tuple[str, str]]:
-    pieces, start = [], 0
-    for match in _DOI.finditer(citation):
-        pieces += [(citation[start : match.start()], ""), (f"doi:{match[1]}", f"https://doi.org/{match[1]}")]
-        start = match.end()
-    return [p for p in (*pieces, (citation[start:], "")) if p[0]]

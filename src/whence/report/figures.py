@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -59,15 +60,12 @@ def overlap(figure: Mapping[str, Any]) -> str:
 
 def _where(who: str, edges: list[float], counts: list[int]) -> str:
     """The middle half of a histogram, in words."""
-    total, passed, found = sum(counts), 0, []
+    total = sum(counts)
     if not total:
         return f"There are no {who}."
-    for k, size in enumerate(counts):
-        for share in (0.25, 0.75):
-            if passed < share * total <= passed + size:
-                found.append(edges[k] if share < 0.5 else edges[k + 1])
-        passed += size
-    return f"Half of the {who} lie between about {figures(found[0])} and {figures(found[-1])}."
+    passed = list(itertools.accumulate(counts))
+    first, last = (next(k for k, size in enumerate(passed) if size >= share * total) for share in (0.25, 0.75))
+    return f"Half of the {who} lie between about {figures(edges[first])} and {figures(edges[last + 1])}."
 
 
 def placebo(figure: Mapping[str, Any]) -> str:
@@ -97,8 +95,8 @@ def contour(figure: Mapping[str, Any]) -> str:
     curve, points = figure["zero"], figure["points"]
     rv = figure["robustness_value"]
     once = [p for p in points if p.get("times", 1) == 1]
-    right = min(1.0, 1.15 * max([2 * rv, *(p["treatment_r2"] for p in once)] or [0.1]) or 0.1)
-    high = min(1.0, 1.15 * max([2 * rv, *(p["outcome_r2"] for p in once)] or [0.1]) or 0.1)
+    right, high = (min(1.0, 1.15 * max([2 * rv, *(p[share] for p in once)]) or 0.1)
+                   for share in ("treatment_r2", "outcome_r2"))
     left, top, bottom = 52.0, 10.0, 210.0
     across, upward = Axis(0.0, right, left), Axis(0.0, high, bottom, top)
     parts = horizontal(across, top, bottom, percent=True)
@@ -118,8 +116,8 @@ def contour(figure: Mapping[str, Any]) -> str:
               text((left + across.end) / 2, bottom + 33, "share of the treatment it would explain", "tick middle"),
               f'<text class="tick middle" transform="translate(12 {(top + bottom) / 2:.0f}) rotate(-90)">'
               "share of the outcome</text>"]
-    said = (f"A hidden cause above the curve would bring the estimate to zero; on the diagonal that takes {percent(rv)} "
-            f"of both. As strong as a control it would stand at one of {count(len(once), 'point')}: "
+    said = (f"A hidden cause above the curve would bring the estimate to zero; on the diagonal that takes "
+            f"{percent(rv)} of both. As strong as a control it would stand at one of {count(len(once), 'point')}: "
             + listed([f"{p['label']} {percent(p['treatment_r2'])} and {percent(p['outcome_r2'])}" for p in near]) + ".")
     return picture(bottom + 40, parts, "How strong a hidden cause would have to be", said)
 

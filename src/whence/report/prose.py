@@ -231,8 +231,9 @@ def _chance(finding: Finding) -> Point:
     said = (f"If there were no effect, chance alone would give an estimate this far from zero, or further, with "
             f"{numbers.p_value(effect.p_value)}. ")
     if includes_zero(effect):
-        return Point("Chance", said + f"The data are compatible with no effect, and with every effect from {ends}{unit}."
-                     " That is not evidence that the effect is zero.", "against")
+        said += (f"The data are compatible with no effect, and with every effect from {ends}{unit}. That is not "
+                 "evidence that the effect is zero.")
+        return Point("Chance", said, "against")
     return Point("Chance", said + f"The data are compatible with effects from {ends}{unit}; zero is not among them.",
                  "for")
 
@@ -281,10 +282,8 @@ def _other_methods(finding: Finding) -> Point | None:
         span = " to ".join(dict.fromkeys(signed(written, v) for v in (found[0], found[-1])))
         who = f"{numbers.few(len(alike), start=True)} other {'method' if len(alike) == 1 else 'methods'}"
         same = "with the same controls " if effect.spec.controls else ""
-        said.append(f"{who} {same}{'gives' if len(alike) == 1 else 'give'} {span}{unit}, "
-                    f"{'all ' if len(alike) > 1 and agree else ''}{'inside' if agree else 'in part outside'} our interval.")
-        if not agree and len(alike) == 1:
-            said[-1] = said[-1].replace("in part outside", "outside")
+        where = ("inside" if agree else "outside") if len(alike) == 1 else "all inside" if agree else "in part outside"
+        said.append(f"{who} {same}{'gives' if len(alike) == 1 else 'give'} {span}{unit}, {where} our interval.")
     if not said:
         return None
     return Point("Other methods", " ".join(said), "neutral" if not alike else "for" if agree else "against")
@@ -361,39 +360,3 @@ def _remedy(finding: Finding) -> str:
 def remedy(finding: Finding) -> str:
     """What would help, or nothing."""
     return _remedy(finding)
-
-
-# The data
-
-
-def rows_sentence(finding: Finding) -> str:
-    """Rows read, rows used, and that none was lost in silence."""
-    total = rows_read(finding)
-    effect = finding.effect
-    if effect is None:
-        return "" if total is None else f"The data have {numbers.count(total, 'row')}."
-    if total is None:
-        return f"The estimate uses {numbers.count(effect.n, 'row')}."
-    if effect.n == total:
-        return f"The estimate uses all {numbers.count(total, 'row')}."
-    lost = total - effect.n
-    return (f"The estimate uses {numbers.count(effect.n)} of {numbers.count(total, 'row')}; "
-            f"{numbers.count(lost)} {'is' if lost == 1 else 'are'} not used, for the reasons below.")
-
-
-def rows_read(finding: Finding) -> int | None:
-    """Rows of the table, from the effect's provenance, the profile or the study's."""
-    if finding.effect is not None:
-        return finding.effect.provenance.rows
-    rows = getattr(finding.profile, "n_rows", None)
-    return rows if rows is not None else finding.provenance.get("rows")
-
-
-ROWS = frozenset({"rows_dropped", "population", "arms_dropped", "rows_trimmed", "trimmed"})
-
-
-def about_rows(code: str) -> bool:
-    """Whether a remark of this code says why rows were not used."""
-    return code in ROWS or "rows_" in code or code.endswith("_rows")
-
-

@@ -40,7 +40,7 @@ def forest(bars: Sequence[Bar], title: str, written: Scale, share: float = 0.95)
         parts.append(text(0, y + 15, b.label, "label" + weight, WIDTH))
         parts.append(text(WIDTH, y + 33, words, "label end num" + weight))
         parts += _bar(axis, b, y + 29)
-    told = "; ".join(f"{b.label}: {written.number(b.estimate)}, interval {written.interval((b.low, b.high))}" for b in bars)
+    told = "; ".join(f"{b.label}: {words}" for b, words in zip(bars, said, strict=True))
     note = f"{count(len(bars), 'estimate')} with {level(share)} intervals. {told}."
     return picture(bottom + 22, parts, title, note, "forest")
 
@@ -98,7 +98,8 @@ def _bar(axis: Axis, b: Bar, y: float) -> list[str]:
     for value, way in ((b.low, 1), (b.high, -1)):
         x = axis.at(value if math.isfinite(value) else math.copysign(axis.high, -way))
         if not math.isfinite(value) or not axis.holds(value):
-            parts.append(path(f"M{x + 5 * way:.1f} {y - 4:.1f}L{x:.1f} {y:.1f}L{x + 5 * way:.1f} {y + 4:.1f}", "whisker" + main))
+            back = x + 5 * way
+            parts.append(path(f"M{back:.1f} {y - 4:.1f}L{x:.1f} {y:.1f}L{back:.1f} {y + 4:.1f}", "whisker" + main))
     x = axis.at(b.estimate)
     if b.main:
         return [*parts, box(x - 5, y - 5, 10, 10, "estimate main")]
@@ -134,7 +135,8 @@ def balance(figure: Mapping[str, Any]) -> str:
         y = top + step * k
         parts.append(text(0, y + 15, str(r["label"]), "label", WIDTH))
         parts += _pair(axis, r, y + (11 if side else 24))
-    return picture(bottom + 22, parts, "Balance of the controls before and after weighting", _balance_words(rows, limit))
+    title = "Balance of the controls before and after weighting"
+    return picture(bottom + 22, parts, title, _balance_words(rows, limit))
 
 
 def _balance_key(side: bool, start: float) -> list[str]:
