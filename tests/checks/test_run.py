@@ -186,7 +186,7 @@ def test_a_categorical_treatment(table_of, effect_of):
     y = np.select([d == "b", d == "c"], [1.0, 3.0], 0.0) + x + rng.normal(size=n)
     table = table_of({"d": d, "y": y, "x": x})
     for contrast, truth in ((Contrast("b", "a"), 1.0), (Contrast("c", "a"), 3.0)):
-        for method in ("regression", "aipw"):
+        for method in ("regression", "ipw"):
             found = {c.name: c for c in check(table, effect_of(table, ["x"], method, contrast=contrast))}
             assert not any("error" in c.numbers for c in found.values())
             assert found["placebo"].numbers["actual"] == pytest.approx(truth, abs=0.35)

@@ -64,7 +64,8 @@ def without_groups(
 
     outcome, treatment: (n,). controls: (n, k) without a constant. groups: column positions, one array a
     group. weights: (n,) positive, or None. clusters: (n,) codes, or None.
-    Raises ``WhenceError`` (``no_variation``) when the controls leave nothing of the treatment.
+    Raises ``WhenceError``: ``no_variation`` when the controls leave nothing of the treatment,
+    ``too_few_rows``.
     """
     x = centred(controls, weights)
     both = centred(np.column_stack([treatment, outcome]), weights)

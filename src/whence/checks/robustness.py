@@ -29,7 +29,7 @@ CARD = Card(
     data_kinds=("binary", "categorical", "continuous"),
     assumptions=("The linear regression of outcome on treatment and controls is a fair picture of the effect.",),
     parameters=(
-        Parameter("q", "float", 1.0, "Share of the estimate that the confounder takes away (1: all of it).", low=0.0,
+        Parameter("q", "float", 1.0, "Share of the estimate that the confounder takes away (1: all of it).", low=0.01,
                   high=1.0),
         Parameter("alpha", "float", 0.05, "Level of the test behind the second robustness value.", low=0.0, high=1.0,
                   open_ends=True),
@@ -175,7 +175,7 @@ def _figure(numbers: dict[str, Any], benchmarks: dict[str, tuple[Bound, ...]]) -
     """The curve of confounders that bring the estimate to zero, and the benchmarks as points."""
     f2 = numbers["t"] ** 2 / numbers["freedom"]
     least = f2 / (1 + f2)  # with the treatment alone, the whole outcome explained
-    x = np.linspace(least, max(2.5 * numbers["robustness_value"], least, 1e-6), 60)
+    x = np.linspace(least, min(max(2.5 * numbers["robustness_value"], least), 1.0), 60)
     points = [
         {"label": name, "times": b.times, "treatment_r2": b.treatment_r2, "outcome_r2": b.outcome_r2,
          "estimate": b.estimate}

@@ -9,6 +9,7 @@ from whence.core.card import Card
 from whence.core.errors import WhenceError, unknown_name
 from whence.core.progress import SILENT, Progress
 from whence.core.registry import find_card, load_function, methods
+from whence.core.rng import generator
 from whence.data.table import Table
 from whence.estimation.effect import Effect
 from whence.graphs.graph import Graph
@@ -26,13 +27,14 @@ def check(
     table: the one the effect was estimated on. which: ``"all"``, a name, or several. graph: needed by
     the check of implied independences only. A check asked for by name that does not apply comes back
     as informational, with the reason; so does one that failed.
-    Raises ``WhenceError``: ``unknown_check``, ``bad_effect`` (not an ``Effect``), ``bad_seed``.
+    Raises ``WhenceError``: ``unknown_check``, ``bad_effect`` (not an ``Effect``), ``other_table``, ``bad_seed``.
     """
     if not isinstance(effect, Effect):
         raise WhenceError(
             f"Checks need an effect, not {type(effect).__name__}.", code="bad_effect", value=type(effect).__name__,
             allowed="the Effect that estimate returns", hint="A refusal has nothing to check.",
         )
+    generator(seed)  # a seed that is none is the caller's mistake, whichever checks run
     if not isinstance(table, Table):
         from whence.data.load import read
 
@@ -66,7 +68,7 @@ def _one(card: Card, table: Table, effect: Effect, graph: Graph | None, seed: in
     try:
         return load_function(card)(table, effect, graph=graph, seed=seed, progress=progress)
     except WhenceError as error:
-        if error.code in ("bad_seed", "other_table"):
+        if error.code == "other_table":
             raise
         return _failed(card, f"This check could not be made: {error.message}", error.code)
     except Exception as error:  # a defect of ours in one check must not cost the study its answer

@@ -116,7 +116,6 @@ def setting(table: Table, effect: Effect) -> Setting:
         raise WhenceError(data.reason, code=data.code, hint=data.remedy)
     if effect.rows is not None:  # an estimator may have set rows aside
         data = data.take(np.isin(data.rows, effect.rows))
-    score = effect.propensity
     score, treatment, arms = effect.propensity, data.treatment, ()
     if treatment.discrete:
         arms = (treatment.arms[1], treatment.arms[0])
