@@ -267,7 +267,8 @@ def controls(route: Route, start: tuple[float, float], end: tuple[float, float])
         swing = arc_swing(route)
         return (x0 + swing, y0), (x1 + swing, y1)
     middle = (x0 + x1) / 2
-    bow = -16.0 if route.mark_a == route.mark_b == ARROW and abs(y1 - y0) < 24.0 else 0.0
+    level = len(route.points) == 4 and abs(y1 - y0) < 10.0
+    bow = -16.0 if level and route.mark_a == route.mark_b == ARROW else 0.0
     return (middle, y0 + bow), (middle, y1 + bow)
 
 

@@ -73,7 +73,7 @@ class Problem:
 
     @functools.cached_property
     def largest(self) -> int:
-        """The candidates among the relevant nodes: if any set is valid, this one is (van der Zander, Theorem 5)."""
+        """The candidates among the relevant nodes: if any set is valid, this one is (van der Zander et al.)."""
         return self.candidates & self.relevant
 
     @functools.cached_property
@@ -99,7 +99,7 @@ class Problem:
         return spread(self.backdoor, self.backdoor_children, start, blocked, within)
 
     def optimal(self) -> int | None:
-        """The O-set with the given nodes: parents of causal nodes that are not forbidden (Henckel, Definition 3.12).
+        """The O-set with the given nodes: parents of causal nodes that are not forbidden.
 
         None when a node of it is hidden, when an outcome lies on no causal path, or when the given nodes
         open a path. Among valid sets it has the smallest asymptotic variance in linear models.
@@ -121,7 +121,7 @@ class Problem:
         """All minimal valid sets (each holds the given nodes), one by one with polynomial delay.
 
         They are the minimal separators of treatments and outcomes in the moral graph of the relevant
-        nodes (van der Zander, section 6). Branching as in Takata (2010): a separator either holds a node v
+        nodes (van der Zander et al.). Branching as in Takata (2010): a separator either holds a node v
         of the one nearest to the outcomes, or has v on their side. The nearest one comes first.
         """
         if not self.adjustable:

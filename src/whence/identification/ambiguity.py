@@ -4,9 +4,9 @@ An effect has one value in all DAGs of a class only if no possibly causal path s
 out of a treatment (amenability). Once that holds, every member has the same forbidden nodes and the same
 valid sets, so one member answers for all.
 
-Sources: Perkovic, Kalisch, Maathuis (2017), Interpreting and using CPDAGs with background knowledge
-(Definition 4.1, Lemmas 3.5 and 3.6); Perkovic (2020), Identifying causal effects in MPDAGs (Theorem 3.6:
-without hidden nodes the condition is also necessary, whatever the method).
+Sources: Perkovic, Kalisch, Maathuis (2017), Interpreting and using CPDAGs with background knowledge;
+Perkovic (2020), Identifying causal effects in maximally oriented partially directed acyclic graphs (without
+hidden nodes the condition is also necessary, whatever the method).
 """
 
 from __future__ import annotations

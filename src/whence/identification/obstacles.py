@@ -28,7 +28,7 @@ def undecided(bits: Bits, treatment: Sequence[str], outcome: Sequence[str], path
     """A possibly causal path starts with an undirected edge: the members of the class disagree.
 
     hidden: whether the graph has hidden nodes; without them no other method could identify the effect
-    either (Perkovic 2020, Theorem 3.6).
+    either (Perkovic 2020).
     """
     steps = tuple(
         (bits.names[a], "-->" if bits.children[a] >> b & 1 else "---", bits.names[b])
