@@ -9,6 +9,7 @@ from __future__ import annotations
 import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
@@ -77,7 +78,7 @@ def run(folder: str | Path, progress: Progress = SILENT) -> tuple[Demo, Finding,
     return demo, finding, finding.report(Path(folder) / "report.html")
 
 
-def _frames() -> tuple:
+def _frames() -> tuple[Any, list[tuple[str, str]]]:
     """The cohort as a data frame and the codebook as (name, text) pairs, read without importing the package."""
     spec = importlib.util.find_spec("causaldata")
     if spec is None or not spec.submodule_search_locations or importlib.util.find_spec("pandas") is None:
@@ -85,11 +86,12 @@ def _frames() -> tuple:
                           hint="Install them with: pip install 'whence[demo]'")
     import pandas as pd
 
+    load: Any = pd.read_stata  # its declared type admits a reader, which these arguments never give
     root = Path(spec.submodule_search_locations[0])
-    cohort = pd.read_stata(root / "nhefs" / "nhefs.dta", convert_categoricals=False)
+    cohort = load(root / "nhefs" / "nhefs.dta", convert_categoricals=False)
     whole = [c for c in cohort.columns if (cohort[c].dropna() % 1 == 0).all()]
     cohort[whole] = cohort[whole].astype("Int64")  # 1, not 1.0
-    book = pd.read_stata(root / "nhefs_codebook" / "nhefs_codebook.dta")
+    book = load(root / "nhefs_codebook" / "nhefs_codebook.dta")
     known = {str(c) for c in cohort.columns}
     pairs = [(str(v), str(d)) for v, d in zip(book["variable"], book["description"], strict=True) if str(v) in known]
     return cohort, pairs

@@ -5,20 +5,23 @@ A plan is data: it prints, hashes and can be edited (``plan.spec.replace(...)`` 
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark, fields_to_plain
 from whence.data.table import Table
 from whence.discovery.discovery import Discovery, discover
+from whence.graphs.ancestry import possible_descendants
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
 from whence.identification.identify import Identified, NotIdentified, identify
 from whence.identification.spec import Spec
 from whence.studies.question import CLOSE, Match, Reading, read_question
-from whence.studies.roles import choose_controls, is_identifier, unusable
+from whence.studies.roles import choose_controls, dated_before, is_identifier, unusable
 from whence.studies.words import Description, descriptions
 
 
@@ -72,31 +75,49 @@ def make_plan(table: Table, request: Request, progress: Progress = SILENT) -> Pl
     for name in (request.treatment, request.outcome, *(request.controls or ())):
         if name is not None:
             table.column(name)  # an unknown name is an error, not a refusal
+    if request.treatment is not None and request.treatment == request.outcome:
+        raise WhenceError(f"Column {request.treatment!r} is given as treatment and as outcome.", code="role_conflict",
+                          value=request.treatment, hint="Each column has one role.")
     described = descriptions(request.about, table.names) if request.about else {}
     reading = _read(table, request, described)
     choices = _role_remarks(reading, described)
-    if refused := _unclear(reading, request):
+    refused = _unclear(reading, request)
+    if refused is not None:  # a refusal is falsy, so truth would not do
         return Plan(None, refused, tuple(choices), graph=request.graph)
     assert reading.treatment is not None and reading.outcome is not None
     treatment, outcome = reading.treatment.column, reading.outcome.column
     graph, discovery = request.graph, None
     if graph is None and request.controls is None and (request.learn or request.knowledge is not None):
-        discovery = _learn(table, request, treatment, outcome, progress)
-        graph = discovery.graph
+        learned = _learn(table, request, treatment, outcome, progress)
+        if isinstance(learned, Refused):
+            return Plan(None, learned, tuple(choices))
+        discovery, graph = learned, learned.graph
     if graph is not None:
         return _from_graph(table, request, graph, discovery, treatment, outcome, choices)
     return _from_words(table, request, reading, described, choices)
 
 
 def _read(table: Table, request: Request, described: Mapping[str, Description]) -> Reading:
-    if request.graph is not None:
-        candidates: Sequence[str] = [n for n in table.names if n in request.graph]
+    graph = request.graph
+    if graph is not None:
+        candidates: Sequence[str] = [n for n in table.names if n in graph and n not in graph.latents]
     else:
         candidates = [n for n in table.names if table.kind(n) not in ("text", "datetime")]
     candidates = [n for n in candidates if not is_identifier(table, n)]
     binary = [n for n in candidates if table.kind(n) == "binary"]
+
+    @functools.cache
+    def reach(treatment: str) -> frozenset[str]:
+        assert graph is not None
+        return possible_descendants(graph, treatment)
+
+    def possible(treatment: str, outcome: str) -> bool:
+        if graph is not None:
+            return outcome in reach(treatment)
+        return not dated_before(outcome, treatment, described)
+
     return read_question(request.question or "", candidates, described, request.about or "", binary,
-                         request.treatment, request.outcome)
+                         request.treatment, request.outcome, possible)
 
 
 def _role_remarks(reading: Reading, described: Mapping[str, Description]) -> list[Remark]:
@@ -138,7 +159,7 @@ def _candidates(match: Match) -> dict[str, float]:
     return {match.column: match.score, str(match.runner_up): match.runner_up_score}
 
 
-def _learn(table: Table, request: Request, treatment: str, outcome: str, progress: Progress) -> Discovery:
+def _learn(table: Table, request: Request, treatment: str, outcome: str, progress: Progress) -> Discovery | Refused:
     named = request.knowledge.names if request.knowledge is not None else frozenset()
     columns = [n for n in table.names if n in named or n in (treatment, outcome)
                or (unusable(table, n) is None and not is_identifier(table, n))]
@@ -152,6 +173,10 @@ def _from_graph(
     identified = identify(graph, treatment, outcome, quantity=request.extra.get("quantity", "ATE"))
     warnings = tuple(discovery.warnings) if discovery is not None else ()
     parts: dict[str, Any] = {"graph": graph, "discovery": discovery, "identified": identified}
+    if isinstance(identified, Identified) and not identified.adjustable:
+        refused = Refused("no_causal_path", identified.note, {"treatment": treatment, "outcome": outcome},
+                          "Ask with a graph in which the treatment can affect the outcome.")
+        return Plan(None, refused, tuple(choices), warnings, **parts)
     if isinstance(identified, NotIdentified):
         refused = Refused("not_identified", identified.reason, {"witness": identified.witness}, identified.remedy)
         return Plan(None, refused, tuple(choices), warnings, **parts)
@@ -162,6 +187,8 @@ def _from_graph(
             {"absent": absent, "adjustment": list(identified.adjustment)},
             "Add the columns, or mark these nodes as latent in the graph so that another set is sought.")
         return Plan(None, refused, tuple(choices), warnings, **parts)
+    if identified.no_effect:
+        warnings += (Remark("no_effect", identified.note, (treatment, outcome)),)
     spec = identified.to_spec(**request.extra)
     if request.controls is not None:
         spec = spec.replace(controls=request.controls)

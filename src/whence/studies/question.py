@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from whence.studies.words import Description, tokens
@@ -80,29 +80,42 @@ class Reading:
 def read_question(
     question: str, columns: Sequence[str], described: Mapping[str, Description], about: str = "",
     binary: Sequence[str] = (), treatment: str | None = None, outcome: str | None = None,
+    possible: Callable[[str, str], bool] = lambda t, o: True,
 ) -> Reading:
     """Match the question's phrases to ``columns`` (those usable as treatment or outcome).
 
-    binary: columns with two values, slightly preferred as treatments. treatment, outcome: fixed by the user.
+    Both roles are chosen together, as the pair with the highest total score. binary: columns with two values,
+    slightly preferred as treatments. treatment, outcome: fixed by the user. possible: whether a treatment can
+    affect an outcome at all (by the graph or by time); pairs that cannot are not considered.
     """
     t_phrase, o_phrase = phrases(question)
     vocabulary = _Vocabulary(columns, described)
-    t = Match(treatment, 1.0, "given", ()) if treatment else None
-    o = Match(outcome, 1.0, "given", ()) if outcome else None
-    taken = {m.column for m in (t, o) if m}
-    if o is None:
-        scores = {c: s for c, s in vocabulary.scores(o_phrase).items() if c not in taken}
-        if t is None:  # a column that fits the treatment's words better is not the outcome
-            rival = vocabulary.scores(t_phrase)
-            scores = {c: s for c, s in scores.items() if s > rival.get(c, 0.0) or o_phrase == t_phrase}
-        if not _EARLIER.search(o_phrase):  # an outcome comes after: last year's value is not it
-            scores = {c: s * (0.7 if _EARLIER.search(c) else 1.0) for c, s in scores.items()}
-        o = _best(scores, o_phrase, vocabulary)
-    if t is None:
-        scores = {c: s * (1.1 if c in binary else 1.0) for c, s in vocabulary.scores(t_phrase).items()
-                  if o is None or c != o.column}
-        t = _best(scores, t_phrase, vocabulary)
-    return Reading(t, o, t_phrase, o_phrase, randomised(f"{about}\n{question}"))
+    t_scores = {treatment: 1.0} if treatment else _role_scores(vocabulary, t_phrase, binary, 1.1)
+    if outcome:
+        o_scores = {outcome: 1.0}
+    else:  # an outcome comes after: last year's value is not it, unless the words say so
+        earlier = [] if _EARLIER.search(o_phrase) else [c for c in columns if _EARLIER.search(c)]
+        o_scores = _role_scores(vocabulary, o_phrase, earlier, 0.7)
+    pairs = {(t, o): t_scores[t] + o_scores[o] for t in t_scores for o in o_scores
+             if t != o and ((treatment and outcome) or possible(t, o))}
+    said = randomised(f"{about}\n{question}")
+    if not pairs:  # one role may still be known, to be named in the refusal
+        t = _best(t_scores, t_phrase, vocabulary, treatment) if not o_scores else None
+        o = _best(o_scores, o_phrase, vocabulary, outcome) if not t_scores else None
+        return Reading(t, o, t_phrase, o_phrase, said)
+    best_t, best_o = min(pairs, key=lambda pair: (-pairs[pair], pair))
+    t = _best({t: t_scores[t] for t, o in pairs if o == best_o}, t_phrase, vocabulary, treatment, best_t)
+    o = _best({o: o_scores[o] for t, o in pairs if t == best_t}, o_phrase, vocabulary, outcome, best_o)
+    return Reading(t, o, t_phrase, o_phrase, said)
+
+
+def _role_scores(
+    vocabulary: _Vocabulary, phrase: str, special: Sequence[str], factor: float
+) -> dict[str, float]:
+    """Scores of the columns that fit the phrase at all; those in ``special`` times ``factor``. The best 40."""
+    scores = {c: s * (factor if c in special else 1.0) for c, s in vocabulary.scores(phrase).items()}
+    fitting = sorted((c for c, s in scores.items() if s >= WEAKEST), key=lambda c: (-scores[c], c))
+    return {c: scores[c] for c in fitting[:40]}
 
 
 def phrases(question: str) -> tuple[str, str]:
@@ -174,11 +187,15 @@ def _alike(a: str, b: str) -> bool:
     return len(short) >= 4 and long.startswith(short)
 
 
-def _best(scores: Mapping[str, float], phrase: str, vocabulary: _Vocabulary) -> Match | None:
-    ranked = sorted(scores.items(), key=lambda item: (-item[1], item[0]))
-    if not ranked or ranked[0][1] < WEAKEST:
+def _best(
+    scores: Mapping[str, float], phrase: str, vocabulary: _Vocabulary, given: str | None, choice: str | None = None
+) -> Match | None:
+    """The match for a role: ``given`` by the user, ``choice``, or the best score; with the next best."""
+    if given is not None:
+        return Match(given, 1.0, "given", ())
+    ranked = sorted(scores, key=lambda c: (c != choice, -scores[c], c))
+    if not ranked:
         return None
-    column, score = ranked[0]
-    second = ranked[1] if len(ranked) > 1 and ranked[1][1] > 0 else None
-    return Match(column, min(score, 1.0), phrase, vocabulary.shared(phrase, column),
-                 second[0] if second else None, min(second[1], 1.0) if second else 0.0)
+    column, second = ranked[0], ranked[1] if len(ranked) > 1 else None
+    return Match(column, min(scores[column], 1.0), phrase, vocabulary.shared(phrase, column),
+                 second, min(scores[second], 1.0) if second else 0.0)

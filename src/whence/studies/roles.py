@@ -84,11 +84,21 @@ def _later(name: str, treatment: str, described: Mapping[str, Description]) -> s
     text = described[name].text if name in described else ""
     if match := _LATER.search(name) or _LATER.search(text):
         return f"the word {match[0].strip('_ ').lower()!r} suggests that it is measured after the treatment"
-    years = [int(y) for y in _YEAR.findall(text)]
-    treated = [int(y) for y in _YEAR.findall(described[treatment].text)] if treatment in described else []
-    if years and treated and max(years) >= max(treated):
-        return f"it is dated {max(years)}, not before the treatment ({max(treated)})"
+    year, treated = _latest_year(name, described), _latest_year(treatment, described)
+    if year is not None and treated is not None and year >= treated:
+        return f"it is dated {year}, not before the treatment ({treated})"
     return None
+
+
+def dated_before(name: str, treatment: str, described: Mapping[str, Description]) -> bool:
+    """Whether the descriptions date a column before the treatment, so that it cannot be an effect of it."""
+    year, treated = _latest_year(name, described), _latest_year(treatment, described)
+    return year is not None and treated is not None and year < treated
+
+
+def _latest_year(name: str, described: Mapping[str, Description]) -> int | None:
+    years = [int(y) for y in _YEAR.findall(described[name].text)] if name in described else []
+    return max(years, default=None)
 
 
 def _near_copy(table: Table, name: str, other: str) -> bool:

@@ -1,0 +1,196 @@
+"""Studies end to end: roads from a question to a finding or a refusal, and scripts that repeat the numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import whence
+from whence.core.errors import WhenceError
+from whence.core.result import to_plain
+from whence.report.finding import Finding
+
+ABOUT = """trained: 1 if the worker took the course in 2001, 0 otherwise
+wage: hourly wage in 2003
+wage_before: hourly wage in 1999
+schooling: years of schooling by 1998
+mood: satisfaction with life in 2003
+"""
+GRAPH = ("schooling --> trained; schooling --> wage; schooling --> wage_before; wage_before --> trained; "
+         "wage_before --> wage; trained --> wage; wage --> mood")
+QUESTION = "Does taking the course raise the hourly wage?"
+TRUTH = 2.0
+
+
+def workers(n: int = 1200, seed: int = 0) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    schooling = rng.normal(12, 2, n)
+    before = 5 + 0.5 * schooling + rng.normal(0, 1, n)
+    logit = -0.5 * (schooling - 12) - 0.4 * (before - 11)
+    trained = (rng.random(n) < 1 / (1 + np.exp(-logit))).astype(int)
+    wage = TRUTH * trained + before + 0.3 * schooling + rng.normal(0, 1, n)
+    mood = wage + rng.normal(0, 1, n)
+    return {"trained": trained, "wage": wage, "wage_before": before, "schooling": schooling, "mood": mood}
+
+
+@pytest.fixture(scope="module")
+def file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("data") / "workers.csv"
+    data = workers()
+    lines = [",".join(data)] + [",".join(repr(v.item()) for v in row) for row in zip(*data.values(), strict=True)]
+    path.write_text("\n".join(lines) + "\n")
+    return path
+
+
+@pytest.fixture(scope="module")
+def finding(file: Path) -> Finding:
+    return whence.study(file, QUESTION, ABOUT, GRAPH, method="regression").run()
+
+
+class TestAnswers:
+    def test_graph_given(self, finding: Finding) -> None:
+        effect = finding.effect
+        assert effect is not None
+        assert effect.spec.controls == ("schooling", "wage_before")
+        assert effect.interval[0] < TRUTH < effect.interval[1]
+        assert finding.alternatives[0].method == "difference"
+        assert abs(finding.alternatives[0].estimate - TRUTH) > 1  # confounded, and shown as such
+        assert {c.name for c in finding.checks} >= {"balance", "overlap", "placebo", "robustness"}
+
+    def test_default_method_is_cross_fitted_and_right(self, file: Path) -> None:
+        study = whence.study(file, QUESTION, ABOUT, GRAPH)
+        effect = study.run().effect
+        assert effect is not None
+        assert effect.method == "aipw"
+        assert effect.interval[0] < TRUTH < effect.interval[1]
+
+    def test_no_graph_adjusts_for_what_came_before_and_says_so(self, file: Path) -> None:
+        plan = whence.study(file, QUESTION, ABOUT).plan
+        assert plan.spec is not None
+        assert plan.spec.controls == ("schooling", "wage_before")
+        assert [w.code for w in plan.warnings] == ["assumed_pretreatment"]
+        assert any(c.about == ("mood",) and "2003" in c.text for c in plan.choices)
+
+    def test_graph_learned_with_knowledge(self, file: Path) -> None:
+        tiers = (("schooling",), ("wage_before",), ("trained",), ("wage",), ("mood",))
+        study = whence.study(file, QUESTION, ABOUT, knowledge=whence.Knowledge(tiers=tiers), method="regression")
+        assert study.plan.discovery is not None
+        effect = study.run().effect
+        assert effect is not None
+        assert set(effect.spec.controls) == {"schooling", "wage_before"}
+        assert effect.interval[0] < TRUTH < effect.interval[1]
+
+    def test_randomised_by_the_description(self, file: Path) -> None:
+        plan = whence.study(file, QUESTION, ABOUT + "Workers were randomly assigned to the course.").plan
+        assert plan.spec is not None
+        assert plan.spec.strategy == "rct"
+        assert plan.spec.controls == ()
+
+    def test_roles_and_spec_fields_given(self, file: Path) -> None:
+        study = whence.study(file, treatment="schooling", outcome="wage", controls=[], quantity="ATE")
+        assert study.plan.spec is not None
+        assert study.plan.spec.treatment == "schooling"
+
+    def test_spec_given(self, file: Path) -> None:
+        spec = whence.Spec("adjustment", ("trained",), ("wage",), controls=("schooling", "wage_before"))
+        assert whence.study(file, spec=spec.to_dict()).plan.spec == spec
+
+
+class TestRefusals:
+    def test_words_that_fit_nothing(self, file: Path) -> None:
+        study = whence.study(file, "Does rain cause floods?", ABOUT)
+        finding = study.run()
+        assert finding.effect is None
+        assert finding.refused is not None
+        assert finding.refused.code == "question_unclear"
+        with pytest.raises(WhenceError, match="nothing to repeat"):
+            study.script()
+
+    def test_hidden_cause(self, file: Path) -> None:
+        graph = "dag { u [latent] u -> trained; u -> wage; trained -> wage }"
+        refused = whence.study(file, graph=graph, treatment="trained", outcome="wage").plan.refused
+        assert refused is not None
+        assert refused.code == "not_identified"
+        assert refused.evidence["witness"]
+
+    def test_adjustment_set_not_in_the_data(self, file: Path) -> None:
+        graph = "talent --> trained; talent --> wage; trained --> wage"
+        refused = whence.study(file, graph=graph, treatment="trained", outcome="wage").plan.refused
+        assert refused is not None
+        assert refused.code == "unmeasured_control"
+
+    def test_an_effect_that_the_graph_denies_tests_the_graph(self, file: Path) -> None:
+        graph = "schooling --> trained; schooling --> wage"
+        finding = whence.study(file, graph=graph, treatment="trained", outcome="wage", method="regression").run()
+        assert "no_effect" in {w.code for w in finding.warnings}
+        assert {c.name: c.verdict for c in finding.checks}["implications"] == "worry"
+
+    def test_no_causal_path_and_nothing_but_confounding(self, file: Path) -> None:
+        graph = "dag { u [latent] u -> trained; u -> wage }"
+        refused = whence.study(file, graph=graph, treatment="trained", outcome="wage").plan.refused
+        assert refused is not None
+        assert refused.code == "no_causal_path"
+
+    def test_constant_treatment(self, file: Path) -> None:
+        data = workers(300) | {"trained": np.ones(300, dtype=int)}
+        finding = whence.study(data, treatment="trained", outcome="wage", controls=["schooling"]).run()
+        assert finding.refused is not None
+        assert finding.report
+
+    @pytest.mark.parametrize(("arguments", "code"), [
+        ({}, "no_question"),
+        ({"treatment": "trainde", "outcome": "wage"}, "unknown_column"),
+        ({"treatment": "trained", "outcome": "wage", "controls": ["nope"]}, "unknown_column"),
+        ({"treatment": "trained", "outcome": "trained"}, "role_conflict"),
+        ({"treatment": "trained", "outcome": "wage", "method": "magic"}, "unknown_method"),
+        ({"treatment": "trained", "outcome": "wage", "quantity": "XYZ"}, "unknown_quantity"),
+        ({"spec": {"strategy": "adjustment", "treatments": ["trained"]}}, None),
+    ])
+    def test_bad_input_is_an_error_that_names_it(self, file: Path, arguments: dict, code: str | None) -> None:
+        with pytest.raises(WhenceError) as caught:
+            whence.study(file, **arguments)
+        assert code is None or caught.value.code == code
+
+
+class TestRepeatable:
+    def test_script_gives_the_same_numbers(self, finding: Finding) -> None:
+        printed = io.StringIO()
+        scope: dict = {}
+        with contextlib.redirect_stdout(printed):
+            exec(compile(finding.script, "script", "exec"), scope)
+        assert finding.effect is not None
+        assert scope["effect"].estimate == finding.effect.estimate
+        assert scope["effect"].standard_error == finding.effect.standard_error
+        assert str(finding.effect) in printed.getvalue()
+        for check in finding.checks:
+            assert str(check) in printed.getvalue()
+
+    def test_script_notices_other_data(self, finding: Finding, tmp_path: Path) -> None:
+        other = tmp_path / "other.csv"
+        other.write_text("trained,wage,wage_before,schooling,mood\n1,2,3,4,5\n0,1,2,3,4\n")
+        script = finding.script.replace(finding.script.split("read(")[1].split(")")[0], repr(str(other)))
+        with pytest.raises(AssertionError, match="not the data"):
+            exec(compile(script, "script", "exec"), {})
+
+    def test_column_order_does_not_matter(self, finding: Finding) -> None:
+        data = workers()
+        flipped = {name: data[name] for name in reversed(list(data))}
+        again = whence.study(flipped, QUESTION, ABOUT, GRAPH, method="regression").run()
+        assert again.effect is not None
+        assert finding.effect is not None
+        assert again.effect.estimate == pytest.approx(finding.effect.estimate, rel=1e-12)
+        assert again.provenance["data"] == finding.provenance["data"]
+
+    def test_finding_is_json_ready_and_traced(self, finding: Finding) -> None:
+        plain = json.loads(json.dumps(to_plain(finding), allow_nan=False))
+        assert plain["effect"]["estimate"] == finding.effect.estimate  # type: ignore[union-attr]
+        assert {"data", "spec", "graph", "seed", "versions", "kernels", "method"} <= set(plain["provenance"])
+
+    def test_report_is_written(self, finding: Finding, tmp_path: Path) -> None:
+        path = finding.report(tmp_path / "report.html")
+        assert path.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
