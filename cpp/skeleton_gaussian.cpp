@@ -112,6 +112,7 @@ struct Walk {
     // Subsets of x's list, then those of y's list that are not subsets of x's.
     template <class Leaf>
     bool both(const Lists &lists, Leaf &&leaf) {
+        if (size == 0) return each(0, 0, 0, false, leaf);
         take_list(lists, x, y);
         if (each(0, 0, 0, false, leaf)) return true;
         const std::vector<int32_t> mine = list;

@@ -7,7 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whence.core.hashing import content_hash
 from whence.core.result import Refused, Remark
+from whence.data.moments import moments
 from whence.data.table import CODED, NUMERIC, Table
 from whence.discovery.independence import EachTest, GaussianTests, Tests
 from whence.stats.citest.fisher_z import COLLINEAR, correlation
@@ -49,7 +51,7 @@ def prepare(table: Table, alpha: float) -> Prepared | Refused:
     gaps = _missing(table, names)
     remarks += gaps + _weak(len(table), alpha)
     if kinds <= NUMERIC and not gaps:
-        corr = correlation(table.matrix(names))
+        corr = _correlation(table, names)
         if corr is not None:
             remarks += _dependent(corr, names, len(table))
             return Prepared(tuple(names), GaussianTests(corr, len(table)), tuple(remarks))
@@ -57,6 +59,11 @@ def prepare(table: Table, alpha: float) -> Prepared | Refused:
         text = "Numbers and categories are tested together by linear regression (generalised covariance measure)."
         remarks.append(Remark("mixed_kinds", text, (), {n: table.kind(n) for n in names}))
     return Prepared(tuple(names), EachTest(table, tuple(names)), tuple(remarks))
+
+
+def _correlation(table: Table, names: list[str]) -> np.ndarray | None:
+    """Correlations of complete numeric columns; of a large file without loading it."""
+    return correlation(table.matrix(names)) if table.backing is None else moments(table, names).correlation
 
 
 def _refused(code: str, reason: str, remarks: list[Remark], remedy: str) -> Refused:
@@ -95,7 +102,7 @@ def _constant(table: Table, names: list[str]) -> list[Remark]:
 
 def _copies(table: Table, names: list[str]) -> list[Remark]:
     """Columns that repeat another one: the same numbers up to scale and origin, or the same partition."""
-    first: dict[tuple[object, ...], str] = {}
+    first: dict[str, str] = {}
     out = []
     for n in names:
         other = first.setdefault(_print(table, n), n)
@@ -105,7 +112,7 @@ def _copies(table: Table, names: list[str]) -> list[Remark]:
     return out
 
 
-def _print(table: Table, name: str) -> tuple[object, ...]:
+def _print(table: Table, name: str) -> str:
     """Equal for columns that repeat each other exactly (near copies are seen as collinear)."""
     column = table.column(name)
     there = ~column.missing
@@ -117,7 +124,7 @@ def _print(table: Table, name: str) -> tuple[object, ...]:
         away = values - values[0]
         key = away / away[np.argmax(np.abs(away))]
         key = np.rint(key * 1e9).astype(np.int64) + 0
-    return column.kind in CODED, there.tobytes(), key.tobytes()
+    return content_hash(column.kind in CODED, there, key)
 
 
 def _missing(table: Table, names: list[str]) -> list[Remark]:

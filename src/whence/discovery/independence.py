@@ -33,7 +33,7 @@ class Lists:
     @staticmethod
     def of(matrix: np.ndarray) -> Lists:
         """From a bool (d, d) matrix: entry [z, x] says that z is a candidate of x."""
-        owner, node = np.nonzero(matrix.T)
+        owner, node = np.nonzero(np.ascontiguousarray(matrix.T))
         starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(matrix)))])
         return Lists(starts.astype(np.int64), node.astype(np.int32))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import heapq
 from dataclasses import dataclass
 
@@ -58,14 +59,21 @@ def judge_triples(skeleton: Skeleton, tests: Tests, may: np.ndarray, alpha: floa
 def unshielded(adjacent: np.ndarray) -> np.ndarray:
     """int32 (t, 3) rows (a, b, c), a < c not adjacent, b adjacent to both, sorted by (a, c, b)."""
     rows = [np.empty((0, 3), dtype=np.int32)]
-    for b in range(len(adjacent)):
+    for b in np.flatnonzero(adjacent.sum(axis=1) > 1):
         around = np.flatnonzero(adjacent[b])
-        i, j = np.triu_indices(len(around), 1)
+        i, j = _pairs(len(around))
         a, c = around[i], around[j]
         apart = ~adjacent[a, c]
-        rows.append(np.column_stack([a[apart], np.full(apart.sum(), b), c[apart]]).astype(np.int32))
+        rows.append(np.stack([a[apart], np.full(np.count_nonzero(apart), b), c[apart]], axis=1).astype(np.int32))
     out = np.concatenate(rows)
     return out[np.lexsort((out[:, 1], out[:, 2], out[:, 0]))]
+
+
+@functools.lru_cache(maxsize=64)
+def _pairs(k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The pairs i < j below k, in row order."""
+    i, j = np.triu_indices(k, 1)
+    return i, j
 
 
 def _affordable(lists: Lists, ends: np.ndarray, depth: int, budget: float) -> int:
@@ -169,7 +177,7 @@ def break_cycles(
     adjacent, gone = adjacent.copy(), []
     while True:
         must = adjacent & may & ~may.T
-        edges = np.argwhere(must & _reaches(must).T & ~required)
+        edges = np.argwhere(must & _reaches(must).T & ~required) if must.any() else ()
         if not len(edges):
             return adjacent, gone
         at = pair_index(len(adjacent), edges.min(axis=1), edges.max(axis=1))
