@@ -43,6 +43,7 @@ def test_dagitty_groups_chains_and_every_edge():
     assert set(g.edges()) == {
         ("a", "o->", "b"), ("b", "o-o", "c"), ("d", "o->", "c"), ("e", "o--", "f"), ("a", "<->", "f"),
         ("g", "---", "h")}
+    assert graph('DAG "my {model}"\n{ a --> b <-- c }') == graph("a --> b; c --> b")
     assert graph("dag{a->b<-c}") == graph("a --> b; c --> b")
     assert isinstance(graph("dag { a -> b a <-> b }"), ADMG)
     assert isinstance(graph("mag { a <-> b }"), MAG)
@@ -128,8 +129,14 @@ def test_files(tmp_path):
     with pytest.raises(WhenceError, match="no file") as error:
         graph(str(tmp_path / "missing.dot"))
     assert error.value.code == "file_not_found"
-    with pytest.raises(WhenceError, match="cannot be read"):
-        graph(tmp_path)
+    for unreadable in (tmp_path, "a\0b.txt"):
+        with pytest.raises(WhenceError, match="cannot be read"):
+            graph(unreadable)
+    folder = tmp_path / "my --dir"
+    folder.mkdir()
+    (folder / "g").write_text("a --> b")
+    assert graph(str(folder / "g")) == graph("a --> b")
+    assert graph("debt/income --> y").names == ("debt/income", "y")
 
 
 def test_graphs_pass_through_or_change_class():

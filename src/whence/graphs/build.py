@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -16,8 +17,9 @@ from whence.graphs.formats.draft import Draft
 from whence.graphs.graph import Graph, edge_marks, edge_text, matrices_from_edges
 
 _ENDINGS = (".dot", ".gv", ".dagitty", ".dag", ".json", ".txt")
-_DAGITTY = re.compile(rf"\s*({'|'.join(dagitty.KEYWORDS)})\b[^{{;\n]*\{{", re.IGNORECASE)
-_DOT = re.compile(r"\s*(strict\s+)?(digraph|graph)\b[^{;\n]*\{", re.IGNORECASE)
+_TITLE = r"\b\s*(\"[^\"]*\"|[\w.]+)?\s*\{"
+_DAGITTY = re.compile(rf"({'|'.join(dagitty.KEYWORDS)}){_TITLE}", re.IGNORECASE)
+_DOT = re.compile(rf"(strict\s+)?({'|'.join(dot.KEYWORDS)}){_TITLE}", re.IGNORECASE)
 _COMMENT = re.compile(r"(?:\s+|//[^\n]*|#[^\n]*|/\*.*?\*/)+", re.DOTALL)
 
 
@@ -30,6 +32,7 @@ def graph(source: Any, kind: str | None = None, latents: Iterable[str] = ()) -> 
     kind: ``"DAG"``, ``"CPDAG"``, ``"MPDAG"``, ``"ADMG"``, ``"MAG"`` or ``"PAG"``. Without it: circles make a
     PAG; <-> an ADMG, with --- a MAG; --- a CPDAG if it is one, else an MPDAG; --> alone a DAG. A graph of
     another class keeps its edges and is checked anew (``transform.to_cpdag`` gives the class of a DAG).
+    ``"Graph"`` stores any edges and checks nothing more.
     latents: nodes nobody measured, beside those the source marks.
 
     Raises ``WhenceError``: text that cannot be read (with line and column), a missing file, an unknown kind,
@@ -118,10 +121,12 @@ def _draft(source: Any) -> Draft:
 
 
 def _is_path(text: str) -> bool:
-    """Whether a text is the name of a file: one line, no braces or edges, and there or with a known ending."""
-    if re.search(r"[\n{};,\"]|->|<-|--", text) or not text.strip():
+    """Whether a text of one line is the name of a file: it is there, or looks like one and like no graph."""
+    if "\n" in text or not text.strip():
         return False
-    return text.lower().endswith(_ENDINGS) or ("/" in text and Path(text).exists())
+    if text.lower().endswith(_ENDINGS) or os.sep in text:
+        return os.path.isfile(text) or not re.search(r"[{};,\"]|->|<-|--|\s/|/\s", text)
+    return False
 
 
 def _file(path: Path) -> str:
@@ -133,8 +138,9 @@ def _file(path: Path) -> str:
         raise WhenceError(
             f"The file {str(path)!r} is not UTF-8 text (byte {error.start}).", code="bad_encoding", value=str(path),
         ) from None
-    except OSError as error:
-        raise WhenceError(f"The file {str(path)!r} cannot be read: {error.strerror}.", code="unreadable_file",
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise WhenceError(f"The file {str(path)!r} cannot be read: {reason}.", code="unreadable_file",
                           value=str(path)) from None
 
 

@@ -204,10 +204,9 @@ class Knowledge:
                 code="unsupported_graph", allowed=("CPDAG", "MPDAG", "DAG"),
             )
         self.validate(graph.names)
-        clash = self.check(graph)
-        missing = [r for r in clash if r.code in ("against_knowledge", "required_edge_missing")]
-        if missing:
-            return self._refused(missing[0].text, graph, *missing[0].about)
+        clashes = self.check(graph)
+        if clashes:
+            return self._refused(clashes[0].text, graph, *clashes[0].about)
         marks = graph.marks
         for a, b in self.orientations(graph.names):
             i, j = graph.index[a], graph.index[b]

@@ -95,7 +95,8 @@ def minimal_separator(
     xs, ys, must = (bits_of(read, s) for s in (x, y, always))
     _check_query(read, xs, ys, must)
     bits = read.bits
-    usable = bits_of(read, read.observed if within is None else within) | must
+    observed = (1 << len(read)) - 1 & ~bits.bits_of(read.latents)
+    usable = (observed if within is None else bits_of(read, within)) | must
     anterior = _anterior(bits, xs | ys | must)
     candidates = usable & anterior & ~(xs | ys)
     from_x = _reach(bits, xs, candidates, anterior)

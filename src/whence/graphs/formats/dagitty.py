@@ -10,8 +10,12 @@ from whence.graphs.formats.scan import parse, quote
 from whence.graphs.graph import Graph
 
 KEYWORDS = ("dag", "pdag", "mag", "pag", "admg")
-_EDGES = {"<->": "<->", "<-@": "<-o", "@->": "o->", "@-@": "o-o", "@--": "o--", "--@": "--o", "->": "-->",
-          "<-": "<--", "--": "---"}
+# As dagitty writes them, after the long spellings that it lacks.
+_EDGES = {
+    "-->": "-->", "<--": "<--", "---": "---",
+    "<->": "<->", "<-@": "<-o", "@->": "o->", "@-@": "o-o", "@--": "o--", "--@": "--o",
+    "->": "-->", "<-": "<--", "--": "---",
+}
 _WRITTEN = {whence: dagitty for dagitty, whence in _EDGES.items()}
 _LATENT = ("latent", "l", "unobserved", "u")
 _ROLES = {"exposure": ("exposure", "e", "source"), "outcome": ("outcome", "o", "target"),
