@@ -174,7 +174,8 @@ def hostile() -> Finding:
     drawn = graph(names, spec.treatment, spec.outcome)
     return smoking(question=f"Does {HOSTILE} matter?", about=HOSTILE, source="</title>" + HOSTILE, spec=spec,
                    effect=main, alternatives=alternatives(spec), graph=drawn, checks=checks(names),
-                   script=f"# {HOSTILE}\n", warnings=(Remark("x", HOSTILE),), choices=(Remark("excluded", HOSTILE, (HOSTILE,)),))
+                   script=f"# {HOSTILE}\n", warnings=(Remark("x", HOSTILE),), 
+                   choices=(Remark("excluded", HOSTILE, (HOSTILE,)),))
 
 
 ALL = {f.__name__: f for f in (smoking, no_effect, experiment, probability, dose, several, not_identified, refused,

@@ -14,7 +14,7 @@ from whence.report.text import key, name, plain
 
 OPERATORS = {"==": "=", "!=": "≠", "<=": "≤", ">=": "≥", "in": "in"}
 CARRIED = {
-    "sampling": "sampling error, that is, which people happened to be in the data",
+    "sampling": "sampling error, that is, which rows happened to be in the data",
     "graph": "which of the graphs that fit the data is the right one",
     "stability": "how much the learned edges would change in another sample",
     "nuisance": "error in the fitted models behind the estimate",
@@ -93,11 +93,10 @@ def probability_of(finding: Finding) -> str | None:
     for remark in (*(effect.warnings if effect is not None else ()), *finding.warnings):
         if remark.code == "outcome_coded" and outcome in remark.about:
             return str(remark.evidence.get("one", "1"))
-    for column in getattr(finding.profile, "columns", ()):
+    for column in finding.profile.columns if finding.profile is not None else ():
         if column.name == outcome and column.kind == "binary":
-            levels = [str(v).removesuffix(".0") for v in (getattr(column, "levels", None) or ())]
-            if sorted(levels) in (["0", "1"], ["False", "True"]):
-                return max(levels)
+            levels = {value for value, _ in column.top}
+            return str(max(levels)) if levels == {0, 1} else None  # True and False equal 1 and 0
     return None
 
 
@@ -257,7 +256,7 @@ def causal_ground(finding: Finding) -> str:
     if not controls:
         return (f"Nothing was adjusted for: this is the effect of {treatment} only if nothing affects both it and "
                 f"{name(effect.spec.outcome)}.")
-    return (f"{treatment} was not assigned by chance. The number is its effect only if, among people alike in "
+    return (f"{treatment} was not assigned by chance. The number is its effect only if, among those alike in "
             f"{numbers.listed(map(name, controls), most=10)}, nothing else affects both it and "
             f"{name(effect.spec.outcome)}. The data cannot prove that.")
 
@@ -327,7 +326,7 @@ def carried(finding: Finding) -> str:
         learned = finding.discovery is not None
         outside.append("the choice of the graph, which was learned from the same data" if learned
                        else "the choice of the graph")
-    outside += ["errors of measurement", "how the people in the data were selected"]
+    outside += ["errors of measurement", "how the rows of the data came to be selected"]
     return f"The interval carries {inside or 'no uncertainty'}. It does not carry {numbers.listed(outside, most=9)}."
 
 
