@@ -30,10 +30,11 @@ def test_profile_for_people_and_as_json(whence: Any, trial: Path) -> None:
 def test_profile_takes_kinds_and_missing_words(whence: Any, tmp_path: Path) -> None:
     path = tmp_path / "a.csv"
     path.write_text("stage,value\n" + "\n".join(f"{i % 3},{-999 if i % 5 == 0 else i / 7}" for i in range(50)) + "\n")
-    data = whence("profile", path, "--kinds", "stage=ordinal", "--missing", "-999", "--json").json
+    data = whence("profile", path, "--kinds", "stage=ordinal", "--missing", "-999", "--missing", "none",
+                  "--json").json
     columns = {c["name"]: c for c in data["columns"]}
     assert columns["stage"]["kind"] == "ordinal"
-    assert columns["value"]["missing"] == 10
+    assert columns["value"]["n_missing"] == 10
 
 
 @pytest.mark.parametrize("content, code", [

@@ -245,6 +245,13 @@ def test_check_survives(card: Card, case: str) -> None:
         json.dumps(to_plain(found), allow_nan=False)
 
 
+@pytest.mark.parametrize("strategy", ["rct", "adjustment"])
+@pytest.mark.parametrize("card", methods("estimation"), ids=label)
+def test_nothing_to_adjust_for_is_no_surprise(card: Card, strategy: Any, table: Table) -> None:
+    answer = estimate(table, Spec(strategy, ("dose",), ("score",)), card.name)
+    assert isinstance(answer, Effect) or answer.reason
+
+
 @pytest.mark.parametrize("card", methods("estimation"), ids=label)
 def test_an_unknown_column_is_named(card: Card, table: Table) -> None:
     with pytest.raises(WhenceError, match="incme") as caught:

@@ -28,8 +28,8 @@ Kinds = Annotated[
 Missing = Annotated[
     tuple[str, ...],
     Parameter(
-        name="--missing", metavar="WORD", negative="", consume_multiple=True, show_default=False,
-        allow_leading_hyphen=True, help="A word that stands for a missing value, such as -999 or unknown.",
+        name="--missing", metavar="WORD", negative="", show_default=False, allow_leading_hyphen=True,
+        help="A word that stands for a missing value, such as -999; may be repeated.",
     ),
 ]
 Method = Annotated[
