@@ -88,7 +88,9 @@ def _frames() -> tuple[Any, list[tuple[str, str]]]:
 
     load: Any = pd.read_stata  # its declared type admits a reader, which these arguments never give
     root = Path(spec.submodule_search_locations[0])
-    cohort = load(root / "nhefs" / "nhefs.dta", convert_categoricals=False)
+    cohort = load(root / "nhefs" / "nhefs.dta")
+    labelled = [c for c in cohort.columns if cohort[c].dtype == "category"]
+    cohort[labelled] = cohort[labelled].astype(str).astype(int)  # the labels, not Stata's positions
     whole = [c for c in cohort.columns if (cohort[c].dropna() % 1 == 0).all()]
     cohort[whole] = cohort[whole].astype("Int64")  # 1, not 1.0
     book = load(root / "nhefs_codebook" / "nhefs_codebook.dta")

@@ -194,9 +194,19 @@ def _from_graph(
         spec = spec.replace(controls=request.controls)
         warnings += (Remark("controls_given", "The controls given are used instead of the graph's adjustment set.",
                             request.controls),)
-    choices += [Remark("role_control", f"{name} is adjusted for: {identified.reasons[name]}", (name,))
-                for name in spec.controls if name in identified.reasons]
+    choices += _control_remarks(spec, identified)
     return Plan(spec, None, tuple(choices), warnings, **parts)
+
+
+def _control_remarks(spec: Spec, identified: Identified) -> list[Remark]:
+    """Why the controls are adjusted for: one remark for all that share a reason."""
+    together: dict[str, list[str]] = {}
+    for name in spec.controls:
+        if name in identified.reasons:
+            together.setdefault(identified.reasons[name].removeprefix(name).strip(), []).append(name)
+    return [Remark("role_control", f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} adjusted for: "
+                   f"{'it' if len(names) == 1 else 'each'} {reason}", tuple(names))
+            for reason, names in together.items()]
 
 
 def _from_words(

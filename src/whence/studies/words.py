@@ -37,7 +37,7 @@ def stem(word: str) -> str:
 
 
 def tokens(text: str) -> tuple[str, ...]:
-    """Stemmed content words of a phrase or a column name (``wt82_71``, ``jobTraining`` are split)."""
+    """Stemmed content words of a phrase or a column name (``wage_1999``, ``jobTraining`` are split)."""
     words = _WORD.findall(_CAMEL.sub(" ", text.replace("_", " ")))
     return tuple(stem(w) for w in words if w.lower() not in STOP_WORDS)
 
