@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import re
 
 import pytest
@@ -91,3 +92,11 @@ def test_a_yes_or_no_outcome_is_told_in_percentage_points(sample: whence.Table) 
     said = answer_sentence(finding)
     assert "the probability that outcome is 1" in said and "percentage points" in said
     assert f"{100 * abs(effect.estimate):.1f}" in said
+
+
+def test_a_graph_without_room_for_an_effect_says_so(answered: Finding) -> None:
+    graph = whence.graph("z1 --> treated; z1 --> outcome")
+    identified = whence.identify(graph, "treated", "outcome")
+    assert identified.no_effect
+    page = render(dataclasses.replace(answered, graph=graph, identified=identified, checks=()))
+    assert "no path leads there in the direction of the arrows" in page

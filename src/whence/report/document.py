@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePath
 from typing import Any
 
 from whence.core.result import to_plain
@@ -35,7 +36,8 @@ def page(finding: Finding) -> dict[str, Any]:
     """Everything the templates need, by name. Sentences carry the marks of ``report.text``."""
     answered = finding.effect is not None
     return {
-        "title": heading(finding), "question": finding.question, "about": finding.about, "source": finding.source,
+        "title": heading(finding), "question": finding.question, "about": finding.about,
+        "source": PurePath(finding.source).name or finding.source,
         "answered": answered, "answer": prose.answer(finding), "facts": facts(finding) if answered else [],
         "strip": strip(finding) if answered else "", "verdict": prose.verdict(finding) if answered else "",
         "points": prose.points(finding) if answered else [], "refusal": None if answered else refusal(finding),
@@ -197,18 +199,17 @@ def _together(found: Iterable[tuple[str, str]]) -> list[Group]:
 
 
 def _said_of(names: Sequence[str], why: str) -> str:
-    lower = why[:1].islower() and not why.startswith("it ")
-    if lower:
-        return (f"Each {why}" if len(names) > 1 else f"{names[0]} {why}")
+    if why[:1].islower() and not why.startswith("it "):
+        return f"Each {why}" if len(names) > 1 else f"{names[0]} {why}"
     return why[:1].upper() + why[1:]
 
 
 def _default_reason(finding: Finding) -> str:
     if finding.effect is not None and finding.effect.spec.strategy == "rct":
-        return "Not needed against bias in a randomised comparison; makes the estimate more precise."
+        return "is not needed against bias in a randomised comparison; it makes the estimate more precise."
     if finding.graph is not None:
-        return "Given as a control."
-    return "Taken as possible common causes of treatment and outcome; no graph says that they are."
+        return "was given as a control."
+    return "was taken as a possible common cause of treatment and outcome; no graph says that it is."
 
 
 def excluded(finding: Finding) -> list[Group]:

@@ -6,7 +6,7 @@ import contextlib
 import functools
 import os
 import re
-import tempfile
+import uuid
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -59,22 +59,15 @@ def _replace(path: Path, content: bytes) -> None:
     """Write beside the target and move into place, so that no reader ever sees half a file."""
     if path.is_dir():
         raise IsADirectoryError(21, "it is a folder")
-    handle, scratch = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem[:40]}-", suffix=".part")
+    scratch = path.with_name(f".{path.stem[:40]}-{uuid.uuid4().hex[:12]}.part")
     try:
-        with os.fdopen(handle, "wb") as file:
+        with open(scratch, "xb") as file:
             file.write(content)
-        os.chmod(scratch, 0o666 & ~_umask())
         os.replace(scratch, path)
     except BaseException:
         with contextlib.suppress(OSError):
             os.unlink(scratch)
         raise
-
-
-def _umask() -> int:
-    current = os.umask(0o077)
-    os.umask(current)
-    return current
 
 
 def _filled(template: str, finding: Finding) -> str:

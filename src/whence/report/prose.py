@@ -218,7 +218,7 @@ def verdict(finding: Finding) -> str:
 
 def points(finding: Finding) -> list[Point]:
     """The reasons, one by one: chance, design, other methods, checks, what the interval leaves out."""
-    made = [_chance(finding), _design(finding), _other_methods(finding), _checks(finding), _left_out(finding)]
+    made = [_chance(finding), _by_the_graph(finding), _design(finding), _other_methods(finding), _checks(finding), _left_out(finding)]
     return [p for p in made if p is not None]
 
 
@@ -235,6 +235,12 @@ def _chance(finding: Finding) -> Point:
         return Point("Chance", said, "against")
     return Point("Chance", said + f"The data are compatible with effects from {ends}{unit}; zero is not among them.",
                  "for")
+
+
+def _by_the_graph(finding: Finding) -> Point | None:
+    """A graph that leaves no room for an effect is the first thing to know about an estimate of one."""
+    found = finding.identified
+    return Point("Graph", found.note, "against") if found and found.no_effect else None
 
 
 def _design(finding: Finding) -> Point:

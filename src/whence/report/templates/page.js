@@ -19,7 +19,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
     }
   });
 }
-addEventListener("beforeprint", () => document.querySelectorAll("details").forEach((d) => {
+addEventListener("beforeprint", () => document.querySelectorAll("details:not(.quiet)").forEach((d) => {
   if (!d.open) { d.open = true; d.dataset.closed = ""; }
 }));
 addEventListener("afterprint", () => document.querySelectorAll("details[data-closed]").forEach((d) => {
