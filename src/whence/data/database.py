@@ -34,7 +34,7 @@ def literal(value: Any) -> str:
         return "'" + value.replace("'", "''") + "'"
     if isinstance(value, bool):
         return str(value).upper()
-    return f"{float(value)!r}::DOUBLE"
+    return f"'{float(value)!r}'::DOUBLE"  # quoted, because inf has no other way of writing
 
 
 def literals(values: Sequence[Any]) -> str:
@@ -47,7 +47,7 @@ class Database:
     def __init__(self, *, on_disk: bool) -> None:
         import duckdb
 
-        folder = tempfile.mkdtemp(prefix="whence-") if on_disk else None
+        self.folder = folder = tempfile.mkdtemp(prefix="whence-") if on_disk else None
         self._connection = duckdb.connect(os.path.join(folder, "data.duckdb") if folder else ":memory:")
         self._finalizer = weakref.finalize(self, _close, self._connection, folder)
         settings = [
@@ -64,8 +64,8 @@ class Database:
         """All rows of a query. Each query has its own cursor, so that threads do not disturb each other."""
         return self._connection.cursor().execute(sql).fetchall()
 
-    def arrays(self, sql: str) -> list[np.ndarray]:
-        """The columns of a query, masked where NULL."""
+    def arrays(self, sql: str) -> list[Any]:
+        """The columns of a query as arrays, masked where NULL."""
         return list(self._connection.cursor().execute(sql).fetchnumpy().values())
 
     def close(self) -> None:

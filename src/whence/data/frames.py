@@ -74,7 +74,7 @@ def _raw(name: str, values: Any) -> tuple[Raw, tuple[Remark, ...]]:
         return raw_of_array(name, values)
     if isinstance(values, list):
         return raw_of_objects(name, values)
-    import narwhals as nw
+    import narwhals.stable.v2 as nw
 
     try:
         series = nw.from_native(values, series_only=True)
@@ -111,21 +111,23 @@ def from_array(source: np.ndarray, names: Sequence[str] | None) -> Columns:
 
 def from_frame(source: Any) -> Columns:
     """Columns of a pandas, polars or pyarrow frame, through narwhals."""
-    import narwhals as nw
+    import narwhals.stable.v2 as nw
 
-    own = getattr(source, "column_names", None) if not hasattr(source, "columns") else source.columns
-    if own is None or isinstance(source, type) or callable(own):
-        own = getattr(source, "column_names", None)
+    if hasattr(source, "collect_schema") and hasattr(source, "collect"):
+        source = source.collect()  # a lazy polars frame
+    # pyarrow calls its arrays columns, the others their names.
+    own = getattr(source, "column_names", None)
     if own is None:
+        own = getattr(source, "columns", None)
+    if own is None or callable(own) or isinstance(source, type):
         raise _not_a_table(source)
     names, remarks = clean_names(list(own), "the frame")
     try:
-        frame = nw.from_native(_renamed(source, [f"c{i}" for i in range(len(names))]))
+        frame = nw.from_native(_renamed(source, [f"c{i}" for i in range(len(names))]), eager_only=True)
     except TypeError:
         raise _not_a_table(source) from None
-    eager = frame.collect() if isinstance(frame, nw.LazyFrame) else frame
     remarks += _index_remark(source)
-    return _join([_raw_of_series(n, eager[f"c{i}"]) for i, n in enumerate(names)], remarks)
+    return _join([_raw_of_series(n, frame[f"c{i}"]) for i, n in enumerate(names)], remarks)
 
 
 def _renamed(source: Any, names: list[str]) -> Any:
@@ -160,7 +162,7 @@ def _index_remark(source: Any) -> tuple[Remark, ...]:
 
 
 def _raw_of_series(name: str, series: Any) -> tuple[Raw, tuple[Remark, ...]]:
-    import narwhals as nw
+    import narwhals.stable.v2 as nw
 
     dtype = series.dtype
     if dtype.is_numeric() and dtype != nw.Decimal:

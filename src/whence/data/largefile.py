@@ -64,9 +64,8 @@ def _load_text(database: Database, form: textfile.Layout, numbers: set[int], mar
                 numbers.remove(int(column[1]))
             else:
                 numbers.clear()
-        except duckdb.Error as error:
+        except (duckdb.InvalidInputException, duckdb.IOException):
             explain(form, None)  # raises what is wrong, with its place
-            raise unreadable(form.path, error) from None
         else:
             return
     raise WhenceError(f"{form.path} could not be read.", code="unreadable_file", value=str(form.path))
@@ -112,11 +111,14 @@ def read_typed(path: Path, form: str, kinds: KindChoice, markers: frozenset[str]
             inside = [row[0] for row in database.rows(f"SELECT name FROM parquet_schema({literal(str(path))})")]
             own = inside[1:] if len(inside) == len(own) + 1 else own
         names, remarks = clean_names(own, str(path))
-        plans = [_plan(path, n, f"c{i}", row[1], markers) for i, (n, row) in enumerate(zip(names, described, strict=True))]
+        types = [row[1] for row in described]
+        plans = [_plan(path, n, f"c{i}", types[i], markers) for i, n in enumerate(names)]
         values = ", ".join(f"{sql} AS c{i}" for i, (_, sql, _) in enumerate(plans))
         places = ", ".join(f"c{i}" for i in range(len(names)))
         database.rows(f"CREATE TABLE data AS SELECT {values} FROM (SELECT * FROM {source}) AS source({places})")
         ((rows,),) = database.rows("SELECT count(*) FROM data")
+    except (duckdb.ParserException, duckdb.BinderException, duckdb.CatalogException):
+        raise  # a query of ours is wrong, not the file
     except duckdb.Error as error:
         raise unreadable(path, error) from None
     if not rows:

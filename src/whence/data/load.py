@@ -179,8 +179,9 @@ def build(
     _check_finite(raws)
     columns = {raw.name: _column(raw, kinds.get(raw.name)) for raw in raws}
     notes = [*remarks, *(_rounded(raws))]
+    mixed = {name for r in remarks if r.code == "mixed_types" for name in r.about}
     for raw in raws:
-        if raw.storage == "text" and columns[raw.name].kind in ("text", "categorical"):
+        if raw.storage == "text" and columns[raw.name].kind in ("text", "categorical") and raw.name not in mixed:
             notes += text_remarks(raw.name, raw.values)
     return Table(MappingProxyType(columns), len(raws[0].values), source=source, remarks=tuple(notes))
 

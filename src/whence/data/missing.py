@@ -41,12 +41,11 @@ class Dependence:
 
 def patterns(masks: np.ndarray, names: Sequence[str], limit: int = 5) -> tuple[Pattern, ...]:
     """The most common joint patterns. masks: boolean (n, d), True where missing."""
-    packed, first, size = np.unique(np.packbits(masks, axis=1), axis=0, return_index=True, return_counts=True)
-    del packed
-    order = sorted(range(len(size)), key=lambda i: (-size[i], first[i]))[:limit]
+    _, first, size = np.unique(np.packbits(masks, axis=1), axis=0, return_index=True, return_counts=True)
+    order = sorted(range(len(size)), key=lambda i: (-int(size[i]), int(first[i])))[:limit]
     found = [np.flatnonzero(masks[first[i]]) for i in order]
     return tuple(
-        Pattern(tuple(names[j] for j in gone), int(size[i])) for i, gone in zip(order, found, strict=True)
+        Pattern(tuple(names[int(j)] for j in gone), int(size[i])) for i, gone in zip(order, found, strict=True)
     )
 
 

@@ -28,7 +28,8 @@ def is_missing(value: Any) -> bool:
 def raw_of_array(name: str, values: np.ndarray) -> tuple[Raw, tuple[Remark, ...]]:
     """A one-dimensional array as a column. Raises ``WhenceError`` (``unsupported_values``)."""
     if isinstance(values, np.ma.MaskedArray) and np.ma.getmaskarray(values).any():
-        return raw_of_objects(name, values.astype(object).filled(None).tolist())
+        pairs = zip(np.ma.getdata(values).tolist(), np.ma.getmaskarray(values), strict=True)
+        return raw_of_objects(name, [None if gone else v for v, gone in pairs])
     values, kind = np.asarray(values), values.dtype.kind
     if kind in "iuf":
         return Raw(name, "number", values.astype(np.float64)), ()

@@ -21,7 +21,7 @@ _ISO = re.compile(
 )
 _DAY_MONTH = re.compile(r"(\d{1,2})([/.-])(\d{1,2})\2(\d{4})")
 _GROUPED = re.compile(r"[^\w\s]?\s?[+-]?\d{1,3}([, '’]\d{3})+(\.\d+)?\s?%?")
-_DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
+_DECIMAL_COMMA = re.compile(r"[+-]?(\d+|\d{1,3}(\.\d{3})+),\d+")
 _DECORATED = re.compile(r"([$€£¥]\s?[+-]?\d[\d,]*(\.\d+)?)|([+-]?\d+(\.\d+)?\s?%)")
 
 
@@ -81,10 +81,10 @@ def ambiguous_dates(texts: Iterable[str]) -> bool:
 
 def parse_dates(values: np.ndarray) -> np.ndarray | None:
     """datetime64[us] of text values (None is NaT), zones turned into UTC; None unless all are dates."""
-    present = np.flatnonzero([v is not None for v in values])
-    if not len(present) or date_style([values[present[0]]]) is None and not ambiguous_dates([values[present[0]]]):
+    present = np.array([v is not None for v in values], dtype=bool)
+    texts: list[str] = values[present].tolist()
+    if not texts or not (_ISO.fullmatch(texts[0].strip()) or _DAY_MONTH.fullmatch(texts[0].strip())):
         return None
-    texts = [values[i] for i in present]
     style = date_style(texts)
     if style is None:
         return None

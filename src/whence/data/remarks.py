@@ -63,9 +63,9 @@ def about_kinds(table: Table, sample: Table, of: dict[str, Summary]) -> list[Rem
     graded = [n for n, s in of.items() if s.kind == "ordinal" and s.whole]
     if graded:
         text = (
-            f"{_columns(graded)} a few whole numbers and was read as a graded scale (ordinal). If the numbers are "
+            f"{_columns(graded)} few values, all whole numbers, read as a graded scale (ordinal). If the numbers are "
             f"only labels, say so: kinds={{{graded[0]!r}: 'categorical'}}."
-        ).replace("have a few whole numbers and was", "have a few whole numbers and were")
+        )
         out.append(Remark("few_whole_numbers", text, tuple(graded), {n: [of[n].low, of[n].high] for n in graded}))
     return out + _near_levels(table, of)
 
@@ -259,9 +259,9 @@ def about_linearity(table: Table, sample: Table, of: dict[str, Summary]) -> list
     if bent:
         t = bent[0]
         text = (
-            f"{len(bent)} of {len(tested)} ordered pairs of numeric columns bend away from a straight line. Strongest is "
-            f"{t.outcome!r} over {t.cause!r} (F {t.statistic:.1f} on {t.df1} and {t.df2} degrees of freedom), where the "
-            f"bend explains {t.effect:.1%} of what the line leaves."
+            f"{len(bent)} of {len(tested)} ordered pairs of numeric columns bend away from a straight line. "
+            f"Strongest is {t.outcome!r} over {t.cause!r} (F {t.statistic:.1f} on {t.df1} and {t.df2} degrees of "
+            f"freedom), where the bend explains {t.effect:.1%} of what the line leaves."
         )
         found = [{**asdict(b)} for b in bent[:20]]
         about = tuple(dict.fromkeys(n for b in bent for n in (b.cause, b.outcome)))
@@ -297,15 +297,15 @@ def about_structure(table: Table, sample: Table, of: dict[str, Summary]) -> list
     out = []
     ids = structure.identifiers(table, of)
     if ids:
-        text = f"{_columns(ids)} a different value in every row and seems to name the rows; it is no variable to analyse."
+        text = f"{_columns(ids)} a different value in every row: such a column names the rows and is not analysed."
         out.append(Remark("identifier", text, tuple(ids), {"rows": table.n_rows}))
     panel = structure.panel(table, of)
     if panel is not None:
         text = (
-            f"The rows form a {'balanced' if panel.balanced else 'n unbalanced'} panel: {panel.n_units:,} values of "
-            f"{panel.unit!r} at {panel.n_times:,} values of {panel.time!r}, each pair at most once. Rows of one unit are "
-            "not independent."
-        ).replace("a n unb", "an unb")
+            f"The rows form {'a balanced' if panel.balanced else 'an unbalanced'} panel: {panel.n_units:,} values of "
+            f"{panel.unit!r} at {panel.n_times:,} values of {panel.time!r}, each pair at most once. Rows of one unit "
+            "are not independent."
+        )
         out.append(Remark("panel", text, (panel.unit, panel.time), asdict(panel)))
     else:
         series = structure.series(table, of)

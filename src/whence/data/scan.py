@@ -82,22 +82,12 @@ def explain(form: Layout, rows: int | None) -> tuple[Remark, ...]:
 
     rows: as counted by the database, or None when it failed.
     """
-    counter = _Counter()
     with form.open() as file, io.TextIOWrapper(file, encoding="utf-8-sig", newline="") as text:
-        remarks = check_records(form, text, counter)
-    if rows is None or counter.count != rows:
+        count, remarks = check_records(form, text)
+    if count != rows:
         found = "could not be read by the database" if rows is None else f"was read as {rows}"
         raise WhenceError(
-            f"{form.path} has {counter.count} rows but {found}.", code="unreadable_file", value=str(form.path),
+            f"{form.path} has {count} rows but {found}.", code="unreadable_file", value=str(form.path),
             hint="Are its line ends or quotes mixed? Writing it once more with one tool mends that.",
         )
     return remarks
-
-
-class _Counter(list[list[str]]):
-    """A list that counts what it is given and keeps nothing."""
-
-    count = 0
-
-    def append(self, record: list[str], /) -> None:
-        self.count += 1

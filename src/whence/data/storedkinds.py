@@ -90,7 +90,8 @@ def _date_sql(sql: str, style: str) -> str:
     # Through a time with zone, because a plain timestamp leaves out the offset. The pattern keeps out
     # other words the database would take for a time.
     iso = r"^\s*\d{4}[-/]\d{1,2}[-/]\d{1,2}([ T].*)?$"
-    return f"CASE WHEN regexp_matches({sql}, {literal(iso)}) THEN TRY_CAST(TRY_CAST(trim({sql}) AS TIMESTAMPTZ) AS TIMESTAMP) END"
+    moment = f"TRY_CAST(TRY_CAST(trim({sql}) AS TIMESTAMPTZ) AS TIMESTAMP)"
+    return f"CASE WHEN regexp_matches({sql}, {literal(iso)}) THEN {moment} END"
 
 
 def _number_sql(sql: str) -> str:
@@ -172,8 +173,9 @@ def _as_numbers(database: Database, column: Stored, kind: str) -> Stored:
     if column.storage == "datetime":
         raise mismatch(column.name, kind, "it holds dates", ())
     wrong = f"{sql} IS NULL" + (f" OR {sql} < 0 OR {sql} <> round({sql})" if kind == "count" else "")
-    query = f"SELECT rowid + 1, {column.sql} FROM data WHERE {column.sql} IS NOT NULL AND ({wrong}) ORDER BY rowid LIMIT 5"
-    bad = database.rows(query)
+    bad = database.rows(
+        f"SELECT rowid + 1, {column.sql} FROM data WHERE {column.sql} IS NOT NULL AND ({wrong}) ORDER BY rowid LIMIT 5"
+    )
     if bad:
         what = "whole numbers of at least 0" if kind == "count" else "numbers"
         raise mismatch(

@@ -114,7 +114,8 @@ def _sql(s: Stored) -> str:
     base = f"count({s.sql}), approx_count_distinct({s.sql})"
     if s.storage == "number":
         # var_samp works with the running mean of Welford (1962), which a large offset does not hurt.
-        return f"{base}, min({s.sql}), max({s.sql}), avg({s.sql}), stddev_samp({s.sql}), count_if({s.sql} <> round({s.sql}))"
+        spread = f"min({s.sql}), max({s.sql}), avg({s.sql}), stddev_samp({s.sql})"
+        return f"{base}, {spread}, count_if({s.sql} <> round({s.sql}))"
     if s.storage == "datetime":
         return f"{base}, min({s.sql}), max({s.sql}), NULL, NULL, 0"
     return f"{base}, NULL, NULL, NULL, NULL, 0"

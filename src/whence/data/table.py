@@ -132,9 +132,13 @@ class Table:
             raise unknown_name("column", name, self.names, code="unknown_column")
         return self.columns[name]
 
+    @functools.cached_property
+    def _described(self) -> Described | None:
+        return self.columns if isinstance(self.columns, Described) else None
+
     def kind(self, name: str) -> str:
-        if isinstance(self.columns, Described) and name in self.columns:
-            return self.columns.kind_of(name)
+        if self._described is not None and name in self.columns:
+            return self._described.kind_of(name)
         return self.column(name).kind
 
     @property
@@ -142,8 +146,8 @@ class Table:
         return {name: self.kind(name) for name in self.names}
 
     def levels(self, name: str) -> tuple[Any, ...] | None:
-        if isinstance(self.columns, Described) and name in self.columns:
-            return self.columns.levels_of(name)
+        if self._described is not None and name in self.columns:
+            return self._described.levels_of(name)
         return self.column(name).levels
 
     def numeric(self, name: str) -> np.ndarray:

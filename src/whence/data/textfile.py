@@ -9,6 +9,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,8 +138,7 @@ def _some_records(head: str, whole: bool, delimiter: str, spaced_quotes: bool) -
     """Complete records of the head that are not blank, as far as they can be read."""
     records: list[list[str]] = []
     try:
-        for record in _reader(io.StringIO(head, newline=""), delimiter, spaced_quotes):
-            records.append(record)
+        records.extend(_reader(io.StringIO(head, newline=""), delimiter, spaced_quotes))
     except csv.Error:
         pass  # its place is told when the whole file is read
     else:
@@ -174,8 +174,8 @@ def _check_header(path: Path, first: Sequence[str]) -> None:
     numbers = [number_of(field) for field in first if field.strip()]
     if not numbers or any(n is None for n in numbers):
         return
-    steps = {b - a for a, b in zip(numbers, numbers[1:], strict=False) if a is not None and b is not None}
-    if steps == {1.0} or (len(numbers) == 1 and numbers[0] in (0.0, 1.0)):
+    run = all(b - a == 1 for a, b in itertools.pairwise(n for n in numbers if n is not None))
+    if run and float(numbers[0] or 0.0).is_integer() and (len(numbers) > 1 or numbers[0] in (0.0, 1.0)):
         return  # 0, 1, 2, ... are the names that many tools give
     raise WhenceError(
         f"The first line of {path} holds only numbers ({', '.join(first[:4])}{', ...' if len(first) > 4 else ''}), "
@@ -214,12 +214,13 @@ def read_records(layout: Layout) -> tuple[list[list[str]], tuple[Remark, ...]]:
     check_bytes(layout.path, layout.gzipped, block)
     text = io.StringIO(block.decode("utf-8-sig"), newline="")
     rows: list[list[str]] = []
-    remarks = check_records(layout, text, rows)
-    return rows, remarks
+    return rows, check_records(layout, text, rows)[1]
 
 
-def check_records(layout: Layout, text: IO[str], keep: list[list[str]] | None = None) -> tuple[Remark, ...]:
-    """Go through every record; errors as in ``read_records``. Rows are appended to ``keep`` when given."""
+def check_records(
+    layout: Layout, text: IO[str], keep: list[list[str]] | None = None
+) -> tuple[int, tuple[Remark, ...]]:
+    """Go through every record; errors as in ``read_records``. Rows are counted, and kept in ``keep`` if given."""
     width = len(layout.names)
     ragged: list[tuple[int, int]] = []
     blank: list[int] = []
@@ -247,7 +248,7 @@ def check_records(layout: Layout, text: IO[str], keep: list[list[str]] | None = 
     if not count:
         raise no_rows(str(layout.path))
     inside = n_blank - trailing
-    return _blank_lines(blank[:inside], inside) if inside else ()
+    return count, _blank_lines(blank[:inside], inside) if inside else ()
 
 
 def _numbered(layout: Layout, text: IO[str]) -> Iterator[tuple[int, list[str]]]:
