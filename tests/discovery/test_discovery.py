@@ -288,3 +288,20 @@ def test_hopeless_searches_are_cut_and_say_so() -> None:
     learned = pc(GaussianTests(corr, 2000, budget=500), names, None, CARD.checked({"max_conditioning": 2}))
     assert {len(e.given) for e in learned.evidence} == {2}
     assert not any(r.code == "search_cut" for r in learned.remarks)
+
+
+def test_a_large_file_gives_the_same_graph_without_loading_it_whole(tmp_path, monkeypatch) -> None:
+    from whence.data import largefile, load
+
+    path = tmp_path / "big.csv"
+    values = chain(1000)
+    np.savetxt(path, np.column_stack(list(values.values())), delimiter=",", header="a,b,c,d", comments="")
+    usual = learn(load.read(path))
+    monkeypatch.setattr(load, "SMALL_FILE", 0)
+    monkeypatch.setattr(largefile, "EAGER_CELLS", 0)
+    table = load.read(path)
+    assert table.backing is not None
+    monkeypatch.setattr(Table, "matrix", None)
+    found = learn(table)
+    assert found.graph == usual.graph
+    assert found.evidence.of("a", "c").p_value == pytest.approx(usual.evidence.of("a", "c").p_value)
