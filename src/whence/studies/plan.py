@@ -171,7 +171,11 @@ def _from_graph(
     choices: list[Remark],
 ) -> Plan:
     identified = identify(graph, treatment, outcome, quantity=request.extra.get("quantity", "ATE"))
-    warnings = tuple(discovery.warnings) if discovery is not None else ()
+    warnings: tuple[Remark, ...] = ()
+    if discovery is not None:
+        warnings = (*discovery.warnings, Remark(
+            "graph_learned", "The graph was learned from these data and the interval takes it as given; another "
+            "sample could give another graph and other controls."))
     parts: dict[str, Any] = {"graph": graph, "discovery": discovery, "identified": identified}
     if isinstance(identified, Identified) and not identified.adjustable:
         refused = Refused("no_causal_path", identified.note, {"treatment": treatment, "outcome": outcome},
@@ -188,7 +192,10 @@ def _from_graph(
             "Add the columns, or mark these nodes as latent in the graph so that another set is sought.")
         return Plan(None, refused, tuple(choices), warnings, **parts)
     if identified.no_effect:
-        warnings += (Remark("no_effect", identified.note, (treatment, outcome)),)
+        note = identified.note if discovery is None else (
+            f"The learned graph has no path from {treatment} to {outcome}: no dependence was strong enough for its "
+            "tests. That is not proof of no effect; the interval says how large an effect the data allow.")
+        warnings += (Remark("no_effect", note, (treatment, outcome)),)
     spec = identified.to_spec(**request.extra)
     if request.controls is not None:
         spec = spec.replace(controls=request.controls)

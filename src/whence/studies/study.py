@@ -62,7 +62,7 @@ class Study:
             return Finding(**common, refused=result, warnings=self.plan.warnings, script=self.script(),
                            provenance=self._provenance(None))
         others, remarks = self._alternatives(result, progress)
-        checks = check(self.table, result, graph=self.plan.graph, seed=self.seed, progress=progress)
+        checks = check(self.table, result, graph=self._testable_graph, seed=self.seed, progress=progress)
         return Finding(
             **common, effect=result, alternatives=others, checks=tuple(checks),
             warnings=(*self.plan.warnings, *result.warnings, *remarks), script=self.script(result.method),
@@ -74,7 +74,12 @@ class Study:
             raise WhenceError("A study without a plan has nothing to repeat.", code="no_plan",
                               hint=str(self.plan.refused))
         return write_script(self.table, self.path, self.plan.spec, method or self.method, self.parameters, self.seed,
-                            self.kinds, self.plan.graph, self.question)
+                            self.kinds, self._testable_graph, self.question)
+
+    @property
+    def _testable_graph(self) -> Graph | None:
+        """The graph that the data can contradict: one that was given, not one learned from them."""
+        return self.plan.graph if self.plan.discovery is None else None
 
     def _alternatives(self, main: Effect, progress: Progress) -> tuple[tuple[Effect, ...], list[Remark]]:
         """The same contrast by every other estimator, the unadjusted difference first."""
