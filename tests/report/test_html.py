@@ -112,6 +112,11 @@ def test_names_from_data_stay_text() -> None:
     assert Page(card).scripts == 0
 
 
+def test_no_mark_is_left_on_a_page(page: str) -> None:
+    assert not re.search("[\ue000-\ue003]", page.replace("\ue000mark\ue001", ""))  # a column of that very name
+    assert "<h1>The effect of treat on earnings</h1>" in render(examples.experiment())
+
+
 def test_a_complete_finding_shows_every_part() -> None:
     page = render(examples.smoking())
     for words in ("How much does quitting smoking change weight?", "How sure, and why", "Keep in mind", "The graph",

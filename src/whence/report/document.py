@@ -18,6 +18,7 @@ from whence.report.figures import draw
 from whence.report.finding import Finding
 from whence.report.methods import citations, method_title
 from whence.report.refusal import refusal, said
+from whence.report.text import plain
 
 VERDICTS = {"pass": "Pass", "worry": "Worry", "informational": "For information"}
 QUANTITIES = {
@@ -53,7 +54,7 @@ def page(finding: Finding) -> dict[str, Any]:
 
 def heading(finding: Finding) -> str:
     """The question as asked, or what was to be estimated."""
-    return finding.question or prose.asked(finding) or "A causal question"
+    return finding.question or plain(prose.asked(finding)) or "A causal question"
 
 
 # The answer
@@ -63,7 +64,7 @@ def facts(finding: Finding) -> list[Row]:
     """Label and value of the numbers that belong beside the answer."""
     effect = finding.effect
     assert effect is not None
-    written, unit = prose.effect_scale(finding), " points" if prose.probability_of(finding) else ""
+    written, unit = prose.effect_scale(finding), " points" if prose.probability_of(finding) is not None else ""
     return [
         ("Estimate", prose.signed(written, effect.estimate) + unit),
         (f"{numbers.level(effect.level)} interval", written.interval(effect.interval) + unit),

@@ -218,8 +218,8 @@ def verdict(finding: Finding) -> str:
 
 def points(finding: Finding) -> list[Point]:
     """The reasons, one by one: chance, design, other methods, checks, what the interval leaves out."""
-    made = [_chance(finding), _by_the_graph(finding), _design(finding), _other_methods(finding), _checks(finding), _left_out(finding)]
-    return [p for p in made if p is not None]
+    parts = (_chance, _by_the_graph, _design, _other_methods, _checks, _left_out)
+    return [p for p in (part(finding) for part in parts) if p is not None]
 
 
 def _chance(finding: Finding) -> Point:
@@ -240,7 +240,7 @@ def _chance(finding: Finding) -> Point:
 def _by_the_graph(finding: Finding) -> Point | None:
     """A graph that leaves no room for an effect is the first thing to know about an estimate of one."""
     found = finding.identified
-    return Point("Graph", found.note, "against") if found and found.no_effect else None
+    return Point("Graph", getattr(found, "note", ""), "against") if getattr(found, "no_effect", False) else None
 
 
 def _design(finding: Finding) -> Point:
