@@ -207,5 +207,5 @@ def test_progress_is_reported(sample, spec):
             self.ended += 1
 
     watch = Counter()
-    estimate(sample(300, 1).table, spec(), n_splits=2, outcome_learner="linear", treatment_learner="linear", progress=watch)
+    estimate(sample(300, 1).table, spec(), progress=watch, **(LINEAR | {"n_splits": 2}))
     assert watch.total == watch.done == 2 * 5 * 3 and watch.ended == 1

@@ -25,7 +25,7 @@ def coverage(sample, spec, n, method, randomised=False, clusters=None, sets=SETS
 
 @pytest.mark.parametrize(("method", "strategy", "n", "params"), [
     ("difference", "rct", 100, {}), ("regression", "adjustment", 200, {}), ("ipw", "adjustment", 300, {}),
-    ("aipw", "adjustment", 200, LINEAR),
+    ("aipw", "adjustment", 200, LINEAR | {"n_folds": 2}),
 ])
 def test_quick(sample, spec, method, strategy, n, params):
     chosen = spec(strategy, **({"controls": ()} if method == "difference" else {}))
@@ -36,7 +36,8 @@ def test_quick(sample, spec, method, strategy, n, params):
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "strategy", "n", "clusters", "params"), [
-    ("difference", "rct", 30, None, {}), ("regression", "rct", 60, None, {}), ("ipw", "adjustment", 120, None, {"degree": 1}),
+    ("difference", "rct", 30, None, {}), ("regression", "rct", 60, None, {}),
+    ("ipw", "adjustment", 120, None, {"degree": 1}),
     ("difference", "rct", 300, 30, {}), ("regression", "adjustment", 300, 30, {}), ("ipw", "adjustment", 300, 30, {}),
     ("aipw", "adjustment", 300, 30, LINEAR), ("aipw", "adjustment", 300, None, LINEAR | {"n_splits": 3}),
 ])

@@ -27,12 +27,12 @@ def test_predictions_are_out_of_fold():
     found = engine().fit(linear, Y).predictions
     design = np.column_stack([np.ones(N), X])
     for fold in range(3):
-        inside = FOLDS == fold
+        inside = fold == FOLDS
         beta = np.linalg.lstsq(design[~inside], Y[~inside], rcond=None)[0]
         assert np.allclose(found[inside], design[inside] @ beta)
     moved = Y.copy()
     moved[4] += 100
-    same_fold = FOLDS == FOLDS[4]
+    same_fold = FOLDS[4] == FOLDS
     assert np.array_equal(engine().fit(linear, moved).predictions[same_fold], found[same_fold])
 
 
@@ -86,5 +86,6 @@ def test_median_of_splits():
     centre, influence = median_of_splits(estimates, values, errors, None)
     assert centre[0] == 2
     assert influence[:, 0] @ influence[:, 0] / N**2 == pytest.approx(np.median([0.25 + 1, 0.25 + 4, 0.49]))
-    one, same = median_of_splits(estimates[:1], values[:1], np.array([[np.sqrt(values[0][:, 0] @ values[0][:, 0]) / N]]), None)
+    alone = np.array([[np.sqrt(values[0][:, 0] @ values[0][:, 0]) / N]])
+    one, same = median_of_splits(estimates[:1], values[:1], alone, None)
     assert one[0] == 1 and np.allclose(same, values[0])

@@ -87,7 +87,8 @@ def test_no_overlap_is_refused_and_weak_overlap_warned(make_table):
 def test_trimming_says_what_it_did_and_restores_overlap(make_table):
     effect = estimate(steep(make_table), Spec("adjustment", ("t",), ("y",), controls=("x",)), "ipw", degree=1, trim=0.1)
     said = next(w for w in effect.warnings if w.code == "trimmed").evidence
-    assert said["used"] == effect.n == len(effect.rows) == len(effect.influence) and said["dropped"] + said["used"] == 2000
+    assert said["used"] == effect.n == len(effect.rows) == len(effect.influence)
+    assert said["dropped"] + said["used"] == 2000
     assert abs(effect.estimate - 1) < 4 * effect.standard_error
 
 
@@ -119,7 +120,8 @@ def test_weights_repeat_rows(sample, spec, make_table):
 
 def test_too_many_columns(make_table):
     rng = np.random.default_rng(9)
-    columns = {f"x{j}": rng.normal(size=100) for j in range(30)} | {"t": np.repeat([0, 1], [92, 8]), "y": rng.normal(size=100)}
+    columns = {f"x{j}": rng.normal(size=100) for j in range(30)}
+    columns |= {"t": np.repeat([0, 1], [92, 8]), "y": rng.normal(size=100)}
     answer = estimate(make_table(columns, t="binary"),
                       Spec("adjustment", ("t",), ("y",), controls=tuple(f"x{j}" for j in range(30))), "ipw")
     assert isinstance(answer, Refused) and answer.code == "more_features_than_rows"

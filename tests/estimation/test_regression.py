@@ -38,7 +38,8 @@ def test_fixed_effects_nested_in_clusters_do_not_count(sample, make_table):
     s = sample(200, 3, clusters=50)
     columns = {"t": s.t, "y": s.y, "x0": s.x[:, 0], "g": s.clusters}
     spec = Spec("adjustment", ("t",), ("y",), controls=("x0", "g"), cluster="g")
-    effect = estimate(make_table(columns, t="binary", g="categorical"), spec, "regression", degree=1, interactions=False)
+    table = make_table(columns, t="binary", g="categorical")
+    effect = estimate(table, spec, "regression", degree=1, interactions=False)
     dummies = (s.clusters[:, None] == np.arange(1, 50)).astype(float)
     fit = sm.OLS(s.y, np.column_stack([np.ones(200), s.t, s.x[:, 0], dummies])).fit(
         cov_type="cluster", cov_kwds={"groups": s.clusters})
@@ -111,7 +112,8 @@ def test_weights_change_the_population(make_table):
 
 def test_small_arms_get_no_interactions_and_it_is_said(make_table):
     rng = np.random.default_rng(8)
-    columns = {f"x{j}": rng.normal(size=60) for j in range(6)} | {"t": np.repeat([0, 1], [50, 10]), "y": rng.normal(size=60)}
+    columns = {f"x{j}": rng.normal(size=60) for j in range(6)}
+    columns |= {"t": np.repeat([0, 1], [50, 10]), "y": rng.normal(size=60)}
     table = make_table(columns, t="binary")
     spec = Spec("rct", ("t",), ("y",), controls=tuple(f"x{j}" for j in range(6)))
     effect = estimate(table, spec)

@@ -25,7 +25,8 @@ def nhefs(request):
     if found is None or not found.submodule_search_locations:
         pytest.skip("causaldata is not installed")
     pandas = pytest.importorskip("pandas")
-    return read(pandas.read_stata(Path(found.submodule_search_locations[0]) / "nhefs" / "nhefs.dta", convert_categoricals=False), kinds=KINDS)
+    path = Path(found.submodule_search_locations[0]) / "nhefs" / "nhefs.dta"
+    return read(pandas.read_stata(path, convert_categoricals=False), kinds=KINDS)
 
 
 @pytest.mark.parametrize(("method", "spec", "known"), [

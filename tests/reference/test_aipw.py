@@ -53,7 +53,8 @@ def by_hand(fold, quantity, clusters=None):
 def test_by_hand(make_table, quantity, clustered):
     table = make_table({"t": T, "y": Y, "a": X[:, 0], "b": X[:, 1], "g": GROUPS}, t="binary", g="count")
     spec = Spec("adjustment", ("t",), ("y",), quantity, controls=("a", "b"), cluster="g" if clustered else None)
-    effect = estimate(table, spec, "aipw", 3, outcome_learner="linear", treatment_learner="linear", n_splits=1, n_folds=4)
+    learners = {"outcome_learner": "linear", "treatment_learner": "linear"}
+    effect = estimate(table, spec, "aipw", 3, n_splits=1, n_folds=4, **learners)
     groups = GROUPS if clustered else None
     expected = by_hand(folds(4, T, groups, 3, 0), quantity, groups)
     # The logit nuisance has a penalty of 0.01, which moves it in the fifth digit.

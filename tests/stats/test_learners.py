@@ -47,6 +47,17 @@ def test_a_class_absent_from_training_gets_probability_zero(name):
     assert (p[:, 1] == 0).all() and np.allclose(p.sum(axis=1), 1)
 
 
+@pytest.mark.parametrize("name", LEARNERS)
+def test_without_features_it_is_the_mean(name):
+    numbers, classes = LEARNERS[name].numbers, LEARNERS[name].classes
+    assert numbers is not None and classes is not None
+    w = RNG.uniform(1, 2, N)
+    none = np.empty((N, 0))
+    assert numbers(none, Y, w, none[:4], 0) == pytest.approx(np.full(4, np.average(Y, weights=w)))
+    shares = np.bincount(CODES, weights=w) / w.sum()
+    assert classes(none, CODES, 3, w, none[:4], 0) == pytest.approx(np.tile(shares, (4, 1)))
+
+
 def test_weights_reach_the_fit():
     w = np.where(X[:, 2] > 0, 1.0, 1e-9)
     y = np.where(X[:, 2] > 0, 1.0, -1.0) + 0 * Y

@@ -85,7 +85,7 @@ def aipw(
 
     Folds keep clusters whole and arms in proportion; splits are combined by the median.
 
-    Refused: ``continuous_treatment``, ``small_arm``, ``more_features_than_rows``, ``no_overlap``.
+    Refused: ``continuous_treatment``, ``small_arm``, ``no_controls``, ``more_features_than_rows``, ``no_overlap``.
     """
     if not data.treatment.discrete:
         return continuous_refusal(data, "aipw")
@@ -98,6 +98,9 @@ def aipw(
         if isinstance(design, Refused):
             return design
     designs: dict[int, Features] = {d: f for d, f in made.items() if isinstance(f, Features)}
+    if not designs[1].matrix.shape[1]:
+        return Refused("no_controls", "There is nothing to adjust for, so there is nothing to learn.",
+                       {"controls": list(data.spec.controls)}, "Use method='difference'.")
     n_folds = min(n_folds, _most_folds(data))
     if n_folds < 2:
         return Refused("too_few_clusters", "Some arm lies in a single cluster, so it cannot be predicted from others.",
@@ -179,12 +182,12 @@ def _aggregate(
 ) -> Answer | Refused:
     t = data.treatment
     mean_propensity = np.mean([run.propensity for run in runs], axis=0)
-    overlap = require_overlap(data, mean_propensity, "aipw")
+    share = np.bincount(t.codes, weights=data.w, minlength=len(t.arms)) / data.n
+    floor = np.minimum(clip, share / 10)
+    overlap = require_overlap(data, mean_propensity, np.maximum(floor, 1e-12))
     if isinstance(overlap, Refused):
         return overlap
     diagnostics, remarks = overlap
-    share = np.bincount(t.codes, weights=data.w, minlength=len(t.arms)) / data.n
-    floor = np.minimum(clip, share / 10)
     clipped = int((mean_propensity < floor).any(axis=1).sum())
     if clipped:
         remarks = (*remarks, Remark(
@@ -194,7 +197,7 @@ def _aggregate(
         ))
     if controls.dropped:
         remarks = (*remarks, dropped_controls(controls))
-    scored = [_scores(data, run.outcome, np.maximum(run.propensity, floor)) for run in runs]
+    scored = [_scores(data, run.outcome, np.maximum(run.propensity, np.maximum(floor, 1e-12))) for run in runs]
     factor = cluster_factor(data.clusters)
     influences = [factor * psi for _, psi in scored]
     errors = np.array([np.sqrt(np.diagonal(covariance_matrix(psi, data.clusters))) for psi in influences])

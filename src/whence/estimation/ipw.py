@@ -71,7 +71,7 @@ def ipw(
     if isinstance(fitted, Refused):
         return fitted
     fit, controls = fitted
-    overlap = require_overlap(data, fit.probabilities, "ipw")
+    overlap = require_overlap(data, fit.probabilities)
     if isinstance(overlap, Refused):
         return overlap
     diagnostics, remarks = overlap

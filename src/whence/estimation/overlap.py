@@ -46,11 +46,12 @@ def effective_size(weights: np.ndarray) -> float:
 
 
 def require_overlap(
-    data: Prepared, probabilities: np.ndarray, method: str
+    data: Prepared, probabilities: np.ndarray, floor: np.ndarray | float = 1e-12
 ) -> tuple[dict[str, Any], tuple[Remark, ...]] | Refused:
     """Diagnostics and remarks on overlap, or ``no_overlap`` when the first comparison lacks it.
 
-    probabilities: (n, arms), of each arm given the controls, before any clipping. Lacking are those of
+    probabilities: (n, arms), of each arm given the controls. floor: smallest chances the weights use, by
+    arm. Lacking are those of
     the people asked about (everyone, the treated or the controls) whose probability of an arm they are
     compared with is below 2 % of that arm's share.
     """
@@ -58,7 +59,7 @@ def require_overlap(
     remarks = []
     pairs = {}
     for arm in range(1, len(t.arms)):
-        seen = _pair(data, probabilities, arm)
+        seen = _pair(data, probabilities, arm, floor)
         pairs[t.labels[arm - 1]] = seen
         fewest = min(seen["effective_sizes"], key=lambda a: seen["effective_sizes"][a])
         size, rows = seen["effective_sizes"][fewest], seen["sizes"][fewest]
@@ -74,7 +75,7 @@ def require_overlap(
     return {"overlap": pairs, "propensity": _summary(data, probabilities)}, tuple(remarks)
 
 
-def _pair(data: Prepared, probabilities: np.ndarray, arm: int) -> dict[str, Any]:
+def _pair(data: Prepared, probabilities: np.ndarray, arm: int, floor: np.ndarray | float) -> dict[str, Any]:
     """What one comparison's weights rest on."""
     t, w, quantity = data.treatment, data.w, data.spec.quantity
     asked = {"ATE": np.ones(data.n, dtype=bool), "ATT": t.codes == arm, "ATC": t.codes == 0}[quantity]
@@ -85,7 +86,7 @@ def _pair(data: Prepared, probabilities: np.ndarray, arm: int) -> dict[str, Any]
     sizes, effective, largest = {}, {}, {}
     for b in (0, arm):
         inside = t.codes == b
-        weights = w * balancing_weights(data, np.maximum(probabilities, 1e-12), arm, b)
+        weights = w * balancing_weights(data, np.maximum(probabilities, floor), arm, b)
         sizes[t.arms[b]] = int(inside.sum())
         effective[t.arms[b]] = effective_size(weights)
         largest[t.arms[b]] = float(weights.max() / weights.sum())

@@ -61,9 +61,9 @@ def code_treatment(
     """Code ``column`` on ``rows``; the contrast may give both values, one, or none.
 
     A number with more than two distinct values is continuous. An ordinal column whose levels are numbers
-    is a dose too, unless ``arms`` (an experiment) or a contrast asks for two of its levels. Refused: ``treatment_constant``,
-    ``treatment_not_usable``, ``too_many_arms``. Raises ``WhenceError`` (``unknown_level``) for a contrast
-    value that does not occur.
+    is a dose too, unless ``arms`` (an experiment) or a contrast asks for its levels. Refused:
+    ``treatment_constant``, ``treatment_not_usable``, ``too_many_arms``. Raises ``WhenceError``
+    (``unknown_level``) for a contrast value that does not occur.
     """
     contrast = contrast or Contrast()
     if column.kind not in CODED | NUMERIC | {"text"}:

@@ -112,11 +112,10 @@ def _penalised_classes(l1_ratio: float) -> Callable[[int, int], Any]:
 
         # Releases before 1.8 spell the mixture of penalties out.
         known = inspect.signature(LogisticRegressionCV).parameters
-        how: dict[str, Any] = {"use_legacy_attributes": False} if "use_legacy_attributes" in known else {
-            "penalty": "elasticnet"}
+        how: dict[str, Any] = {"l1_ratios": [l1_ratio]}
+        how |= {"use_legacy_attributes": False} if "use_legacy_attributes" in known else {"penalty": "elasticnet"}
         logit = LogisticRegressionCV(
-            Cs=8, cv=5, l1_ratios=[l1_ratio], solver="saga", max_iter=2_000, tol=1e-3, scoring="neg_log_loss",
-            random_state=seed, **how,
+            Cs=8, cv=5, solver="saga", max_iter=2_000, tol=1e-3, scoring="neg_log_loss", random_state=seed, **how
         )
         return make_pipeline(StandardScaler(), logit)
 
@@ -146,14 +145,15 @@ NAMES = ("auto", *LEARNERS)
 def candidates(given: Any, rows: int, columns: int) -> tuple[Learner, ...]:
     """The learners behind a name or an object; several are to be stacked.
 
-    rows: the fewest rows a fit will see; columns: of the design with squares. ``"auto"`` leaves out the
-    quadratic fit below 5 rows per column and boosting below 100 rows, where they only add noise.
+    rows: the fewest rows a fit will see; columns: of the design with squares, intercept included.
+    ``"auto"`` leaves out the quadratic fit below 5 rows per column and boosting below 100 rows, where they
+    only add noise, and both when there is nothing to learn from.
     Raises ``WhenceError`` (``unknown_learner``).
     """
     if given == "auto":
         names = ["linear"]
-        names += ["quadratic"] if rows >= 5 * columns else []
-        names += ["boosting"] if rows >= 100 else []
+        names += ["quadratic"] if columns > 1 and rows >= 5 * columns else []
+        names += ["boosting"] if columns > 1 and rows >= 100 else []
         return tuple(LEARNERS[name] for name in names)
     if isinstance(given, str):
         if given not in LEARNERS:
@@ -185,10 +185,10 @@ def fit_predict(
     estimator: Any, x: np.ndarray, target: np.ndarray, w: np.ndarray, new: np.ndarray, k: int | None
 ) -> np.ndarray:
     """Fit on (x, target) and predict ``new``: numbers (m,) when ``k`` is None, else probabilities (m, k)."""
-    if k is not None and len(np.unique(target)) == 1:
-        out = np.zeros((len(new), k))
-        out[:, int(target[0])] = 1.0
-        return out
+    if x.shape[1] == 0 or (k is not None and np.ptp(target) == 0):
+        if k is None:
+            return np.full(len(new), np.average(target, weights=w))
+        return np.tile(np.bincount(target, weights=w, minlength=k) / w.sum(), (len(new), 1))
     with _one_thread():
         weighted = {} if np.ptp(w) == 0 else _weight_argument(estimator, w)
         estimator.fit(x, target, **weighted)

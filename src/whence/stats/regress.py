@@ -51,8 +51,6 @@ def ols(design: np.ndarray, outcome: np.ndarray, weights: np.ndarray | None = No
     A column is dropped when the columns before it explain all but 1e-9 of its length. weights: (n,),
     positive, or None for equal ones.
     """
-    from scipy.linalg import solve_triangular
-
     n, k = design.shape
     w = np.ones(n) if weights is None else weights
     root = np.sqrt(w)
@@ -60,8 +58,8 @@ def ols(design: np.ndarray, outcome: np.ndarray, weights: np.ndarray | None = No
     kept = kept_columns(scaled)
     q, r = _orthogonal(scaled if kept.all() else scaled[:, kept])
     beta = np.zeros(k)
-    beta[kept] = solve_triangular(r, q.T @ (root * outcome))
-    inverse = solve_triangular(r, np.eye(len(r)))
+    beta[kept] = np.linalg.solve(r, q.T @ (root * outcome))
+    inverse = np.linalg.inv(r)
     bread = np.zeros((k, k))
     bread[np.ix_(kept, kept)] = inverse @ inverse.T
     residuals = outcome - design @ beta
@@ -98,8 +96,6 @@ def _orthogonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     The second pass restores the orthogonality the first one loses (Yamamoto et al. 2015, CholeskyQR2).
     """
-    from scipy.linalg import solve_triangular
-
     q, r = matrix, np.eye(matrix.shape[1])
     for _ in range(2):
         length = np.sqrt(np.einsum("ij,ij->j", q, q))
@@ -107,7 +103,7 @@ def _orthogonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         if factor is None or np.diagonal(factor).min(initial=1.0) < WELL:
             return np.linalg.qr(matrix)
         step = factor.T * length
-        q = q @ solve_triangular(step, np.eye(len(step)))
+        q = q @ np.linalg.inv(step)
         r = step @ r
     return q, r
 
