@@ -257,8 +257,8 @@ def causal_ground(finding: Finding) -> str:
     if effect.spec.strategy == "rct":
         extra = (f" The {numbers.count(len(controls), 'control')} only sharpen the estimate." if len(controls) > 1
                  else " The control only sharpens the estimate." if controls else "")
-        return (f"{treatment} was assigned at random, so the groups differ by chance alone and the difference between "
-                f"them is caused by the treatment.{extra}")
+        return (f"{treatment} was assigned at random, so apart from what it does the groups differ by chance alone, "
+                f"which the interval allows for. That holds if rows were not lost because of the treatment.{extra}")
     if not controls:
         return (f"Nothing was adjusted for: this is the effect of {treatment} only if nothing affects both it and "
                 f"{name(effect.spec.outcome)}.")
