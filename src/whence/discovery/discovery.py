@@ -77,7 +77,7 @@ def discover(
 
     method: ``"auto"`` (PC-stable) or the name of a discovery card; params are checked against the card.
     knowledge: tiers, required and forbidden arrows; the graph never contradicts it. seed: for the bootstrap.
-    executor: runs the bootstrap samples; the answer does not depend on it.
+    executor: runs the bootstrap samples, for example a thread pool; the answer does not depend on it.
 
     Data with too few rows or columns give a ``Refused``. Raises ``WhenceError``: ``unknown_method``,
     ``unknown_parameter``, ``bad_parameter``, ``unknown_node`` or ``left_out`` for knowledge about a column that

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whence.core.progress import Progress
 from whence.discovery.evidence import PairTable, Status, TripleEvidence, pair_index
 from whence.discovery.independence import Lists, Middles, Tests
-from whence.discovery.skeleton import Skeleton
+from whence.discovery.skeleton import Skeleton, blocks, ways
 from whence.graphs.graph import ARROW, TAIL
 
 _FLOOR = 1e-300  # p-values below this are compared as if they were this
@@ -21,7 +22,8 @@ class Triples:
     """Unshielded triples a - b - c with a < c, in storage order of (a, c, b).
 
     nodes: int32 (t, 3). found: the tests' evidence. collider: bool (t,), the verdict. weight: int64 (t,), how
-    strongly it is held, 0 where nothing speaks. forced: bool (t,), knowledge decides.
+    strongly it is held, 0 where nothing speaks. forced: bool (t,), knowledge decides. largest: size of the
+    largest conditioning sets tried.
     """
 
     nodes: np.ndarray
@@ -29,9 +31,12 @@ class Triples:
     collider: np.ndarray
     weight: np.ndarray
     forced: np.ndarray
+    largest: int
 
 
-def judge_triples(skeleton: Skeleton, tests: Tests, may: np.ndarray, alpha: float) -> Triples:
+def judge_triples(
+    skeleton: Skeleton, tests: Tests, may: np.ndarray, alpha: float, progress: Progress
+) -> Triples:
     """The max-p rule: b is a collider when the set that best separates a and c leaves it out.
 
     Every set of candidate parents of a or of c is tried, up to the size the skeleton search reached. The
@@ -42,18 +47,38 @@ def judge_triples(skeleton: Skeleton, tests: Tests, may: np.ndarray, alpha: floa
     arXiv:1610.00378.
     """
     nodes = unshielded(skeleton.adjacent)
-    lists = Lists.of(skeleton.adjacent & may)
-    ends, starts = np.unique(nodes[:, [0, 2]], axis=0, return_index=True)
-    starts = np.append(starts, len(nodes)).astype(np.int64)
-    largest = _affordable(lists, ends, skeleton.depth, tests.budget)
-    found = tests.middles(lists, ends, starts, np.ascontiguousarray(nodes[:, 1]), largest, alpha)
+    found, largest = _all_sets(skeleton, tests, may, nodes, alpha, progress)
     logs = np.log(np.fmax(np.nan_to_num(found.p_value, nan=0.0), _FLOOR))
     collider = logs[:, 1] > logs[:, 0]
     weight = np.rint(1e6 * np.abs(logs[:, 1] - logs[:, 0])).astype(np.int64)
     a, b, c = nodes.T
     into, out = may[a, b] & may[c, b], ~may[b, a] & ~may[b, c]
     forced = ~into | out
-    return Triples(nodes, found, np.where(forced, into, collider), np.where(forced, 0, weight), forced)
+    return Triples(nodes, found, np.where(forced, into, collider), np.where(forced, 0, weight), forced, largest)
+
+
+def _all_sets(
+    skeleton: Skeleton, tests: Tests, may: np.ndarray, nodes: np.ndarray, alpha: float, progress: Progress
+) -> tuple[Middles, int]:
+    """The tests' evidence on the triples, block by block of their ends, and the largest size of set tried."""
+    lists = Lists.of(skeleton.adjacent & may)
+    ends, starts = np.unique(nodes[:, [0, 2]], axis=0, return_index=True)
+    starts = np.append(starts, len(nodes)).astype(np.int64)
+    middles = np.ascontiguousarray(nodes[:, 1])
+    largest, work = _affordable(lists, ends, skeleton.depth, tests.budget)
+    separating, p_value = [np.empty((0, 2), dtype=np.int64)], [np.empty((0, 2))]
+    progress.begin("looking for common effects", len(ends))
+    try:
+        for block in blocks(work, tests.block):
+            own = starts[block.start : block.stop + 1]
+            inside = middles[own[0] : own[-1]]
+            found = tests.middles(lists, ends[block], own - own[0], inside, largest, alpha)
+            separating.append(found.separating)
+            p_value.append(found.p_value)
+            progress.step(block.stop - block.start)
+    finally:
+        progress.end()
+    return Middles(np.concatenate(separating), np.concatenate(p_value)), largest
 
 
 def unshielded(adjacent: np.ndarray) -> np.ndarray:
@@ -76,16 +101,16 @@ def _pairs(k: int) -> tuple[np.ndarray, np.ndarray]:
     return i, j
 
 
-def _affordable(lists: Lists, ends: np.ndarray, depth: int, budget: float) -> int:
-    """The largest size of set, at most ``depth``, that keeps the number of tests within the budget."""
-    width = np.diff(lists.starts)[ends].astype(float)
-    ways, total = np.ones_like(width), 0.0
-    for size in range(depth + 1):
-        total += ways.sum()
-        if total > budget and size > 1:
-            return size - 1
-        ways *= np.maximum(width - size, 0) / (size + 1)
-    return depth
+def _affordable(lists: Lists, ends: np.ndarray, depth: int, budget: float) -> tuple[int, np.ndarray]:
+    """The largest size of set, at most ``depth``, that keeps the tests within the budget, and tests per pair."""
+    width = np.diff(lists.starts)[ends]
+    work = ways(width, 0).sum(axis=1)
+    for size in range(1, depth + 1):
+        more = ways(width, size).sum(axis=1)
+        if size > 1 and work.sum() + more.sum() > budget:
+            return size - 1, work
+        work = work + more
+    return depth, work
 
 
 @dataclass(frozen=True, eq=False)
@@ -177,7 +202,7 @@ def break_cycles(
     adjacent, gone = adjacent.copy(), []
     while True:
         must = adjacent & may & ~may.T
-        edges = np.argwhere(must & _reaches(must).T & ~required) if must.any() else ()
+        edges = np.argwhere(must & _reaches(must).T & ~required) if must.any() else np.empty((0, 2), dtype=np.int64)
         if not len(edges):
             return adjacent, gone
         at = pair_index(len(adjacent), edges.min(axis=1), edges.max(axis=1))

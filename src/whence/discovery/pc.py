@@ -82,11 +82,11 @@ def pc(
     found = skeleton(tests, names, may, required, alpha, parameters["max_conditioning"], progress)
     adjacent, broken = break_cycles(found.adjacent, may, required, found.evidence)
     found = _without(found, adjacent, broken)
-    triples = judge_triples(found, tests, may, alpha)
+    triples = judge_triples(found, tests, may, alpha, progress)
     fit = fit_dag(adjacent, triples, may)
     marks = class_of(fit.marks)
     told = triple_evidence(names, triples, fit)
-    remarks = (*found.remarks, *_about_triples(told))
+    remarks = (*found.remarks, *_about_colliders(told, triples.largest, found.depth))
     if not knowledge:
         return Learned(CPDAG(names, marks), found.evidence, told, remarks)
     open_ended = (marks == TAIL) & (marks.T == TAIL)
@@ -125,9 +125,15 @@ def _without(found: Skeleton, adjacent: np.ndarray, broken: list[tuple[int, int]
     return Skeleton(names, adjacent, evidence, found.depth, tuple(remarks))
 
 
-def _about_triples(told: tuple[TripleEvidence, ...]) -> list[Remark]:
-    """One remark for the ambiguous triples and one for the overruled ones."""
+def _about_colliders(told: tuple[TripleEvidence, ...], largest: int, depth: int) -> list[Remark]:
+    """A remark when sets were left out, one for the ambiguous triples and one for the overruled ones."""
     out = []
+    if largest < depth:
+        text = (
+            f"Directions rest on conditioning sets of at most {largest} variables; larger ones, which the edges "
+            "rest on, would need too many tests."
+        )
+        out.append(Remark("collider_search_cut", text, (), {"size": largest, "depth": depth}))
     sentences = {
         "ambiguous": "the tests do not agree whether {b} is a common effect of {a} and {c}; the largest p-value "
         "decided",

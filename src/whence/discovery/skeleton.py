@@ -56,7 +56,7 @@ def skeleton(
         open_pairs = open_pairs[(width >= size).any(axis=1)]
         if not len(open_pairs):
             break
-        work = _ways(width[(width >= size).any(axis=1)], size).sum(axis=1)
+        work = ways(width[(width >= size).any(axis=1)], size).sum(axis=1)
         cut = _cut(size, limit, work.sum(), tests, max_conditioning)
         if cut is not None:
             remarks += cut
@@ -92,7 +92,7 @@ class _Record:
         separated = np.zeros(len(pairs), dtype=bool)
         progress.begin(f"testing pairs given {size} other{'' if size == 1 else 's'}", len(pairs))
         try:
-            for block in _blocks(work, tests.block):
+            for block in blocks(work, tests.block):
                 found = tests.level(lists, pairs[block], size, alpha)
                 separated[block] = found.separated
                 self._note(found, pairs[block], size)
@@ -139,7 +139,7 @@ class _Record:
         return [Remark("impossible_tests", text, about, evidence)]
 
 
-def _ways(width: np.ndarray, size: int) -> np.ndarray:
+def ways(width: np.ndarray, size: int) -> np.ndarray:
     """Number of subsets of the given size of sets that large, as float."""
     out = np.where(width >= size, 1.0, 0.0)
     for k in range(size):
@@ -147,7 +147,7 @@ def _ways(width: np.ndarray, size: int) -> np.ndarray:
     return out
 
 
-def _blocks(work: np.ndarray, limit: int) -> Iterator[slice]:
+def blocks(work: np.ndarray, limit: int) -> Iterator[slice]:
     """Consecutive pairs with about ``limit`` tests together."""
     group = (np.cumsum(work) // limit).astype(np.int64)
     ends = [*np.flatnonzero(np.diff(group)) + 1, len(work)]
