@@ -163,8 +163,8 @@ def _counts_sql(table: Table, names: tuple[str, ...], cards: np.ndarray) -> np.n
     stored = [_stored(table, name) for name in names]
     places = [{level: i for i, level in enumerate(s.levels or ())} for s in stored]
     out = np.zeros(tuple(cards), dtype=np.int64)
-    values = ", ".join(f"{s.sql} AS v{i}" for i, s in enumerate(stored))
-    for *cell, count in backing.database.rows(f"SELECT {values}, count(*) FROM data GROUP BY ALL"):
+    values = "".join(f"{s.sql} AS v{i}, " for i, s in enumerate(stored))
+    for *cell, count in backing.database.rows(f"SELECT {values}count(*) FROM data GROUP BY ALL"):
         if None not in cell:
             out[tuple(place[v] for place, v in zip(places, cell, strict=True))] += count
     return out
