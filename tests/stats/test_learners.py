@@ -67,6 +67,16 @@ def test_weights_reach_the_fit():
         assert made(X[:, :2], y, w, X[:, :2], 0) == pytest.approx(1.0, abs=0.05)
 
 
+@pytest.mark.parametrize("name", ["lasso", "ridge"])
+def test_sorted_rows_do_not_mislead_the_inner_folds(name):
+    made = LEARNERS[name].classes
+    assert made is not None
+    codes = (RNG.random(N) < 1 / (1 + np.exp(-3 * X[:, 0]))).astype(np.int64)
+    order = np.argsort(codes * 10 + X[:, 1])
+    p = made(X[order], codes[order], 2, ONES, X, 0)[:, 1]
+    assert np.corrcoef(p, X[:, 0])[0, 1] > 0.8
+
+
 def test_auto_depends_on_the_rows_it_has():
     assert [c.name for c in candidates("auto", 400, 10)] == ["linear", "quadratic", "boosting"]
     assert [c.name for c in candidates("auto", 60, 10)] == ["linear", "quadratic"]

@@ -118,7 +118,7 @@ def _learners(
     smallest = int(np.bincount(data.treatment.codes).min())
     kept = 1 - 1 / n_folds
     for_outcome = candidates(outcome, int(kept * smallest), width)
-    for_treatment = candidates(treatment, int(kept * min(data.n, 4 * smallest)), width)
+    for_treatment = candidates(treatment, int(kept * smallest), width)
     if any(learner.classes is None for learner in for_treatment):
         raise WhenceError(
             "The treatment learner must give probabilities (predict_proba).", code="bad_learner",

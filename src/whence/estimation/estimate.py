@@ -18,6 +18,7 @@ from whence.data.table import Table
 from whence.estimation.effect import Comparison, Effect
 from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, summaries
 from whence.estimation.parameters import checked, plain_parameters
+from whence.estimation.determined import outcome_determined
 from whence.estimation.prepare import Prepared, prepare
 from whence.identification.spec import Spec
 
@@ -64,6 +65,9 @@ def estimate(
     data = prepare(table, asked)
     if isinstance(data, Refused):
         return data
+    determined = outcome_determined(data)
+    if determined is not None:
+        return determined
     if method == "auto":
         method, said = choose(data)
         data = dataclasses.replace(data, remarks=(*data.remarks, *said))

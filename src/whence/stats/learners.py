@@ -98,15 +98,18 @@ def _boosted_classes(rows: int, seed: int) -> Any:
 
 def _lasso_numbers(rows: int, seed: int) -> Any:
     from sklearn.linear_model import LassoCV
+    from sklearn.model_selection import KFold
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    return make_pipeline(StandardScaler(), LassoCV(cv=5, max_iter=5_000))
+    # Tables often come sorted, so the inner folds are shuffled.
+    return make_pipeline(StandardScaler(), LassoCV(cv=KFold(5, shuffle=True, random_state=seed), max_iter=5_000))
 
 
 def _penalised_classes(l1_ratio: float) -> Callable[[int, int], Any]:
     def make(rows: int, seed: int) -> Any:
         from sklearn.linear_model import LogisticRegressionCV
+        from sklearn.model_selection import StratifiedKFold
         from sklearn.pipeline import make_pipeline
         from sklearn.preprocessing import StandardScaler
 
@@ -115,7 +118,8 @@ def _penalised_classes(l1_ratio: float) -> Callable[[int, int], Any]:
         how: dict[str, Any] = {"l1_ratios": [l1_ratio]}
         how |= {"use_legacy_attributes": False} if "use_legacy_attributes" in known else {"penalty": "elasticnet"}
         logit = LogisticRegressionCV(
-            Cs=8, cv=5, solver="saga", max_iter=2_000, tol=1e-3, scoring="neg_log_loss", random_state=seed, **how
+            Cs=8, cv=StratifiedKFold(5, shuffle=True, random_state=seed), solver="saga", max_iter=2_000, tol=1e-3,
+            scoring="neg_log_loss", random_state=seed, **how,
         )
         return make_pipeline(StandardScaler(), logit)
 
