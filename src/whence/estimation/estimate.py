@@ -15,10 +15,10 @@ from whence.core.progress import SILENT, Progress
 from whence.core.registry import find_card, load_function
 from whence.core.result import Provenance, Refused, Remark, versions
 from whence.data.table import Table
+from whence.estimation.determined import outcome_determined
 from whence.estimation.effect import Comparison, Effect
 from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, summaries
 from whence.estimation.parameters import checked, plain_parameters
-from whence.estimation.determined import outcome_determined
 from whence.estimation.prepare import Prepared, prepare
 from whence.identification.spec import Spec
 
