@@ -210,7 +210,8 @@ def test_the_callers_array_stays_writeable():
 def test_parquet_types(tmp_path):
     path = tmp_path / "t.parquet"
     pl.DataFrame({
-        "A": [1, None, 3], "a": [True, None, False], "s": ["x", None, "z"], "t": [dt.datetime(2020, 1, 1, 5), None, None],
+        "A": [1, None, 3], "a": [True, None, False], "s": ["x", None, "z"],
+        "t": [dt.datetime(2020, 1, 1, 5), None, None],
         "z": pl.Series([dt.datetime(2020, 1, 1, 5), None, None]).dt.replace_time_zone("Asia/Tokyo"),
         "e": pl.Series(["u", "v", None], dtype=pl.Categorical), "l": pl.Series([1.5, float("nan"), None]),
     }).write_parquet(path)
@@ -248,9 +249,8 @@ def test_shown_in_a_notebook(file):
 
 
 # What a text file cannot tell apart is left out: words that read as numbers, dates or markers.
-words = st.text(
-    st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), include_characters="\n\t,;|\"'"), min_size=1, max_size=8
-).filter(lambda s: s.strip() == s and s not in MARKERS and "_" not in s)
+letters = st.characters(codec="utf-8", exclude_categories=("Cs", "Cc"), include_characters="\n\t,;|\"'")
+words = st.text(letters, min_size=1, max_size=8).filter(lambda s: s.strip() == s and s not in MARKERS and "_" not in s)
 plain_words = st.builds(lambda s: "w" + s, words).map(lambda s: s.strip())
 finite = st.floats(allow_nan=False, allow_infinity=False, width=64)
 columns = st.integers(1, 12).flatmap(

@@ -31,7 +31,7 @@ def test_finds_what_missingness_depends_on():
     rng = np.random.default_rng(5)
     x, z = rng.normal(size=2000), rng.normal(size=2000)
     y = np.where(rng.random(2000) < 1 / (1 + np.exp(-x)), np.nan, z)
-    found, tried = dependences(whence.read({"x": x, "y": y, "z": z}), 0.05)
+    found, tried = dependences(whence.read({"x": x, "y": y, "z": z}), ["x", "y", "z"], 0.05)
     assert [(d.column, d.other) for d in found] == [("y", "x")]
     assert tried == 2
 
@@ -43,7 +43,8 @@ def test_size_over_all_pairs_together():
     for _ in range(400):
         data = rng.normal(size=(400, 5))
         data[rng.random(data.shape) < 0.2] = np.nan
-        found, tried = dependences(whence.read(data), 0.05)
+        table = whence.read(data)
+        found, tried = dependences(table, table.names, 0.05)
         assert tried == 20
         false += bool(found)
     assert false / 400 < 0.05 + 3.3 * math.sqrt(0.05 * 0.95 / 400)

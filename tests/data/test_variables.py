@@ -23,7 +23,8 @@ rng = np.random.default_rng(0)
         ([1.5, 2.5], "continuous"),
         (["a", "b", "c"] * 4, "categorical"), (["a"] * 4, "categorical"), (["a", "b", "c"], "text"),
         ([f"w{i}" for i in range(60)], "text"), ([f"w{i % 60}" for i in range(900)], "categorical"),
-        (["2020-01-01", "2020-01-02", None], "datetime"), (np.array(["2020", "NaT"], dtype="datetime64[D]"), "datetime"),
+        (["2020-01-01", "2020-01-02", None], "datetime"),
+        (np.array(["2020", "NaT"], dtype="datetime64[D]"), "datetime"),
     ],
 )
 def test_kind(values, kind):

@@ -113,16 +113,16 @@ class Backing:
     stored: Mapping[str, Stored]
     n_rows: int
 
-    def every(self, step: int, table: Table) -> Table:
-        """Each ``step``-th row of the table backed by this, from the first, in memory."""
-        columns = {name: self.fetch(name, step) for name in self.stored}
-        rows = -(-self.n_rows // step)
+    def where(self, condition: str, table: Table) -> Table:
+        """The rows of the backed ``table`` that satisfy an SQL condition, in memory."""
+        columns = {name: self.fetch(name, condition) for name in self.stored}
+        rows = len(next(iter(columns.values())).values)
         return Table(MappingProxyType(columns), rows, table.roles, table.source, remarks=table.remarks)
 
-    def fetch(self, name: str, step: int = 1) -> Column:
-        """One column, loaded now: all rows, or each ``step``-th."""
+    def fetch(self, name: str, condition: str = "true") -> Column:
+        """One column, loaded now: all rows, or those that satisfy an SQL condition."""
         s = self.stored[name]
-        source = "FROM data" + (f" WHERE rowid % {step} = 0" if step > 1 else "")
+        source = f"FROM data WHERE {condition}"
         if s.storage == "text" and s.kind in CODED and s.levels:
             (codes,) = self.database.arrays(f"SELECT CAST({s.code_sql()} AS INTEGER) {source}")
             return Column(name, s.kind, np.ma.filled(codes, -1).astype(np.int32), s.levels)
@@ -166,7 +166,8 @@ class LazyColumns(Mapping[str, Column]):
         for oldest in list(self._cache)[:-1]:
             if held <= CACHE_BYTES:
                 break
-            held -= self._cache.pop(oldest).values.nbytes
+            gone = self._cache.pop(oldest, None)  # another thread may have been faster
+            held -= 0 if gone is None else gone.values.nbytes
         return column
 
     def __iter__(self) -> Iterator[str]:

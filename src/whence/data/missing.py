@@ -49,8 +49,10 @@ def patterns(masks: np.ndarray, names: Sequence[str], limit: int = 5) -> tuple[P
     )
 
 
-def dependences(table: Table, alpha: float) -> tuple[list[Dependence], int]:
-    """Pairs in which missingness depends on another column, and the number of pairs tried.
+def dependences(table: Table, others: Sequence[str], alpha: float) -> tuple[list[Dependence], int]:
+    """Pairs in which missingness depends on one of the columns ``others``, and the number of pairs tried.
+
+    At most ``MAX_TARGETS`` columns with most missing and the first ``MAX_PREDICTORS`` others by name are tried.
 
     Under the null hypothesis, missing completely at random, a pair is found with probability at most
     ``alpha`` over all pairs together. Tables with an expected count below 5 are not tested, so that the
@@ -61,7 +63,7 @@ def dependences(table: Table, alpha: float) -> tuple[list[Dependence], int]:
     masks = {n: table.column(n).missing for n in table.names}
     share = {n: m.mean() for n, m in masks.items()}
     targets = sorted((n for n in table.names if 0 < share[n] < 1), key=lambda n: (-share[n], n))[:MAX_TARGETS]
-    grouped = {n: groups(table, n) for n in sorted(table.names)[:MAX_PREDICTORS]} if targets else {}
+    grouped = {n: groups(table, n) for n in sorted(others)[:MAX_PREDICTORS]} if targets else {}
     tried: list[Dependence] = []
     for target in targets:
         for other, codes in grouped.items():

@@ -34,7 +34,7 @@ class Profile:
 def profile(source: Any, *, progress: Progress = SILENT) -> Profile:
     """Look at a table (or anything ``read`` takes): kinds, ranges, missing values, and what stands out.
 
-    Tests run on at most ``remarks.SAMPLE`` evenly spaced rows and on a bounded number of columns; the remarks
+    Tests run on a fixed sample of about ``remarks.SAMPLE`` rows and on a bounded number of columns; the remarks
     say when that cut something off. Each family of tests (missingness, non-Gaussianity, nonlinearity) finds
     something that is not there with probability of at most 5 % (Holm's correction within the family).
     Raises ``WhenceError`` as ``read`` does.

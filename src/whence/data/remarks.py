@@ -18,6 +18,7 @@ from whence.data.table import NUMERIC, Table
 
 ALPHA = 0.05
 SAMPLE = 20_000
+GOLDEN = 2654435761  # 2**32 over the golden ratio
 MAX_PAIR_COLUMNS = 20
 MAX_NORMAL_COLUMNS = 200
 MAX_MOMENT_COLUMNS = 300
@@ -25,19 +26,23 @@ MAX_MOMENT_COLUMNS = 300
 
 def steps(table: Table, columns: Sequence[Summary]) -> list[Callable[[], list[Remark]]]:
     """The families of remarks, as functions to call in turn."""
-    sample = spaced_rows(table)
+    sample = some_rows(table)
     of = {c.name: c for c in columns}
     return [partial(step, table, sample, of) for step in STEPS]
 
 
-def spaced_rows(table: Table) -> Table:
-    """At most ``SAMPLE`` rows at even distances; the table itself when it has no more."""
+def some_rows(table: Table) -> Table:
+    """About ``SAMPLE`` rows from all over the table, always the same; the table itself when it has no more.
+
+    Row i is in when the fraction of i times the golden ratio is small enough: spread evenly, yet, unlike
+    each hundredth row, in step with no period of the data (Knuth, The Art of Computer Programming 6.4).
+    """
     if table.n_rows <= SAMPLE:
         return table
-    step = -(-table.n_rows // SAMPLE)
+    limit = (SAMPLE << 32) // table.n_rows
     if table.backing is not None:
-        return table.backing.every(step, table)
-    return table.take(np.arange(0, table.n_rows, step))
+        return table.backing.where(f"(rowid * {GOLDEN}) % {1 << 32} < {limit}", table)
+    return table.take(np.flatnonzero((np.arange(table.n_rows) * GOLDEN) % (1 << 32) < limit))
 
 
 def about_size(table: Table, sample: Table, of: dict[str, Summary]) -> list[Remark]:
@@ -45,7 +50,7 @@ def about_size(table: Table, sample: Table, of: dict[str, Summary]) -> list[Rema
     if table.n_rows == 1:
         out.append(Remark("one_row", "There is only one row: nothing can be estimated from it.", (), {"rows": 1}))
     if sample.n_rows < table.n_rows:
-        text = f"Tests used {sample.n_rows:,} evenly spaced rows of {table.n_rows:,}."
+        text = f"Tests used a fixed sample of {sample.n_rows:,} of {table.n_rows:,} rows."
         out.append(Remark("tests_on_sample", text, (), {"rows": sample.n_rows, "of": table.n_rows}))
     return out
 
@@ -110,15 +115,15 @@ def about_missing(table: Table, sample: Table, of: dict[str, Summary]) -> list[R
             "complete_rows": int((~masks.any(axis=1)).sum()), "rows": sample.n_rows,
         }
         text += f" {evidence['complete_rows'] / sample.n_rows:.1%} of rows have none missing in {_those(partly)}."
-    return [Remark("missing_values", text, tuple(ordered), evidence), *_missing_depends(sample)]
+    return [Remark("missing_values", text, tuple(ordered), evidence), *_missing_depends(sample, set(structure.identifiers(table, of)))]
 
 
 def _those(names: Sequence[str]) -> str:
     return repr(names[0]) if len(names) == 1 else f"these {len(names)} columns"
 
 
-def _missing_depends(sample: Table) -> list[Remark]:
-    found, tried = missing.dependences(sample, ALPHA)
+def _missing_depends(sample: Table, ids: set[str]) -> list[Remark]:
+    found, tried = missing.dependences(sample, [n for n in sample.names if n not in ids], ALPHA)
     if not found:
         return []
     strongest = max(found, key=lambda d: (d.effect, d.column, d.other))

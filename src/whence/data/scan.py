@@ -52,7 +52,8 @@ def scan(form: Layout, progress: Progress = SILENT) -> Scan:
             quoted ^= (len(pieces) - 1) % 2 == 1
             records += plain.count(newline)
             delimiters += plain.count(delimiter)
-            underscored = underscored or _UNDERSCORED.search(block) is not None
+            if not underscored and b"_" in block:
+                underscored = _UNDERSCORED.search(block) is not None
             last = block[-1:]
     if decoder.getstate()[0]:
         raise not_utf8(form.path, form.gzipped)
