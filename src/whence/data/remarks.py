@@ -115,7 +115,8 @@ def about_missing(table: Table, sample: Table, of: dict[str, Summary]) -> list[R
             "complete_rows": int((~masks.any(axis=1)).sum()), "rows": sample.n_rows,
         }
         text += f" {evidence['complete_rows'] / sample.n_rows:.1%} of rows have none missing in {_those(partly)}."
-    return [Remark("missing_values", text, tuple(ordered), evidence), *_missing_depends(sample, set(structure.identifiers(table, of)))]
+    ids = set(structure.identifiers(table, of))
+    return [Remark("missing_values", text, tuple(ordered), evidence), *_missing_depends(sample, ids)]
 
 
 def _those(names: Sequence[str]) -> str:
