@@ -84,7 +84,8 @@ class Study:
     def _alternatives(self, main: Effect, progress: Progress) -> tuple[tuple[Effect, ...], list[Remark]]:
         """The same contrast by every other estimator, the unadjusted difference first."""
         effects, remarks = [], []
-        names = [card.name for card in methods("estimation") if card.name != main.method]
+        unfit = {w.evidence.get("instead_of") for w in main.warnings}  # too many columns for these data, as was said
+        names = [card.name for card in methods("estimation") if card.name not in {main.method, *unfit}]
         for name in sorted(names, key=lambda n: (n != "difference", n)):
             spec = main.spec.replace(controls=()) if name == "difference" else main.spec
             other = estimate(self.table, spec, name, self.seed, progress=progress)
