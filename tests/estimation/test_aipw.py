@@ -83,6 +83,12 @@ def test_median_over_splits(sample, spec):
     assert np.sqrt(effect.influence @ effect.influence) / effect.n == pytest.approx(expected)
 
 
+def test_fewer_splits_with_more_rows(sample, spec):
+    quick = {"outcome_learner": "linear", "treatment_learner": "linear"}
+    assert estimate(sample(200, 1).table, spec(), **quick).diagnostics["n_splits"] == 3
+    assert estimate(sample(5000, 1).table, spec(), **quick).diagnostics["n_splits"] == 1
+
+
 def test_objects_equal_their_named_learner(sample, spec):
     from sklearn.linear_model import LinearRegression, LogisticRegression
 

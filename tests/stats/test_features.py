@@ -34,6 +34,13 @@ def test_labels_sources_and_powers(table):
     assert np.array_equal(made.matrix[:, 7], COLUMNS["site"] == "n")
 
 
+def test_degree_zero_keeps_ordinal_columns_whole(table):
+    made = features(table, ["site", "age", "grade", "visits"], np.arange(N), degree=0)
+    assert isinstance(made, Features)
+    assert made.labels == ("age", "grade", "site=n", "site=s", "visits")
+    assert np.corrcoef(made.matrix[:, 1], COLUMNS["grade"])[0, 1] == pytest.approx(1)
+
+
 def test_powers_span_the_same_space_as_raw_powers(table):
     made = features(table, ["age"], np.arange(N), degree=2)
     assert isinstance(made, Features)

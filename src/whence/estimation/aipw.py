@@ -20,7 +20,7 @@ from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared, require_arms
 from whence.estimation.regression import dropped_controls
 from whence.stats.features import Features
-from whence.stats.learners import NAMES, Learner, candidates
+from whence.stats.learners import MANY_ROWS, NAMES, Learner, candidates
 from whence.stats.regress import covariance_matrix
 from whence.stats.resample import folds
 
@@ -44,7 +44,8 @@ CARD = Card(
         Parameter("treatment_learner", "choice", "auto", "Learner of the chance of each arm, or an object with fit "
                   "and predict_proba. auto: as for the outcome.", choices=NAMES),
         Parameter("n_folds", "int", 5, "Folds of the cross-fitting.", 2, 50),
-        Parameter("n_splits", "int", 3, "Repetitions with new folds, combined by the median.", 1, 99),
+        Parameter("n_splits", "int", None, "Repetitions with new folds, combined by the median. None: 3 below 5,000 "
+                  "rows, where the folds matter, else 1.", 1, 99, optional=True),
         Parameter("clip", "float", 0.01, "Smallest chance of an arm used in a weight (or a tenth of the arm's share, "
                   "if that is smaller).", 0.0, 0.25),
         LEVEL,
@@ -73,7 +74,7 @@ class _Nuisances:
 
 def aipw(
     data: Prepared, *, outcome_learner: Any = "auto", treatment_learner: Any = "auto", n_folds: int = 5,
-    n_splits: int = 3, clip: float = 0.01, level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
+    n_splits: int | None = None, clip: float = 0.01, level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
 ) -> Answer | Refused:
     """Cross-fitted AIPW for treatments with two or more arms.
 
@@ -93,7 +94,7 @@ def aipw(
     if isinstance(enough, Refused):
         return enough
     data = enough
-    made = {degree: data.features(degree) for degree in (1, 2)}
+    made = {degree: data.features(degree) for degree in (0, 1, 2)}
     for design in made.values():
         if isinstance(design, Refused):
             return design
@@ -106,6 +107,7 @@ def aipw(
         return Refused("too_few_clusters", "Some arm lies in a single cluster, so it cannot be predicted from others.",
                        {"clusters": data.n_clusters}, "Use method='regression' or a finer cluster column.")
     learners = _learners(data, designs, outcome_learner, treatment_learner, n_folds)
+    n_splits = n_splits or (3 if data.n < MANY_ROWS else 1)
     runs = _runs(data, designs, learners, n_folds, n_splits, seed, progress)
     return _aggregate(data, designs[1], runs, clip, n_folds)
 
@@ -117,8 +119,9 @@ def _learners(
     width = designs[2].matrix.shape[1] + 1
     smallest = int(np.bincount(data.treatment.codes).min())
     kept = 1 - 1 / n_folds
-    for_outcome = candidates(outcome, int(kept * smallest), width)
-    for_treatment = candidates(treatment, int(kept * smallest), width)
+    squares = designs[2].labels != designs[1].labels
+    for_outcome = candidates(outcome, int(kept * smallest), width, squares)
+    for_treatment = candidates(treatment, int(kept * smallest), width, squares)
     if any(learner.classes is None for learner in for_treatment):
         raise WhenceError(
             "The treatment learner must give probabilities (predict_proba).", code="bad_learner",

@@ -39,12 +39,13 @@ def features(table: Table, names: Iterable[str], rows: np.ndarray, degree: int =
 
     Continuous and count columns: powers 1 to ``degree``, as far as their number of distinct values
     allows; a column with two values never gets a square. Binary, categorical, text and ordinal columns
-    (ordinal up to 10 levels): one dummy per level present but the first. Datetime: days.
+    (ordinal up to 10 levels): one dummy per level present but the first. Datetime: days. ``degree`` 0 is
+    for trees: as 1, but ordinal columns are single numbers.
 
     Refused (``more_features_than_rows``) when the columns would outnumber the rows.
     """
     columns = [table.column(name) for name in sorted(set(names))]
-    coded = {c.name: _present(c, rows) for c in columns if _as_levels(c)}
+    coded = {c.name: _present(c, rows) for c in columns if _as_levels(c, degree)}
     wanted = sum(len(coded[c.name][1]) - 1 if c.name in coded else 1 for c in columns)
     if wanted > max(len(rows), 1):
         return _too_many(columns, coded, wanted, len(rows))
@@ -101,9 +102,9 @@ def plain(value: object) -> str:
     return f"{value:g}" if isinstance(value, float) else str(value)
 
 
-def _as_levels(column: Column) -> bool:
+def _as_levels(column: Column, degree: int) -> bool:
     if column.kind == "ordinal":
-        return len(column.levels or ()) <= ORDINAL_DUMMIES
+        return degree > 0 and len(column.levels or ()) <= ORDINAL_DUMMIES
     return column.kind in ("binary", "categorical", "text")
 
 
@@ -131,7 +132,7 @@ def _powers(column: Column, rows: np.ndarray, degree: int) -> list[tuple[str, np
     scaled = scaled - scaled.mean()
     spread = np.sqrt((scaled**2).mean())
     scaled = scaled / spread
-    highest = min(degree, _distinct(values, degree + 1) - 1)
+    highest = min(max(degree, 1), _distinct(values, degree + 1) - 1)
     out = [(column.name, scaled)]
     for power in range(2, highest + 1):
         raised = scaled**power

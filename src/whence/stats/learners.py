@@ -24,12 +24,13 @@ Numbers = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], np.nda
 Classes = Callable[[np.ndarray, np.ndarray, int, np.ndarray, np.ndarray, int], np.ndarray]
 
 SMALL_PENALTY = 0.01  # keeps logit nuisances finite under separation; nothing to a fit that is finite anyway
+CLOSE = 1e-4  # Newton converges quadratically: the step after this one would be about its square
 MANY_ROWS = 5_000
 
 
 @dataclass(frozen=True)
 class Learner:
-    """name: for people and for caches. degree: of the features it wants (2 adds squares).
+    """name: for people and for caches. degree: of the features it wants (2 adds squares, 0 is for trees).
 
     numbers: fits a mean and predicts it. classes: fits probabilities of classes 0 .. k - 1; None when the
     learner cannot.
@@ -59,7 +60,7 @@ def linear_classes(
     if len(present) == 1:
         out[:, present[0]] = 1.0
         return out
-    fit = multinomial(_with_intercept(x), compact, len(present), w, SMALL_PENALTY)
+    fit = multinomial(_with_intercept(x), compact, len(present), w, SMALL_PENALTY, CLOSE)
     eta = np.column_stack([np.zeros(len(new)), _with_intercept(new) @ fit.coefficients])
     p = np.exp(eta - eta.max(axis=1, keepdims=True))
     out[:, present] = p / p.sum(axis=1, keepdims=True)
@@ -137,7 +138,7 @@ def _ridge_numbers(rows: int, seed: int) -> Any:
 LEARNERS: dict[str, Learner] = {
     "linear": Learner("linear", 1, linear_numbers, linear_classes),
     "quadratic": Learner("quadratic", 2, linear_numbers, linear_classes),
-    "boosting": Learner("boosting", 1, _sklearn(_boosted_numbers), _sklearn(_boosted_classes)),
+    "boosting": Learner("boosting", 0, _sklearn(_boosted_numbers), _sklearn(_boosted_classes)),
     "lasso": Learner("lasso", 2, _sklearn(_lasso_numbers), _sklearn(_penalised_classes(1.0))),
     "ridge": Learner("ridge", 2, _sklearn(_ridge_numbers), _sklearn(_penalised_classes(0.0))),
 }
@@ -146,17 +147,18 @@ STACKED = ("linear", "quadratic", "boosting")
 NAMES = ("auto", *LEARNERS)
 
 
-def candidates(given: Any, rows: int, columns: int) -> tuple[Learner, ...]:
+def candidates(given: Any, rows: int, columns: int, squares: bool = True) -> tuple[Learner, ...]:
     """The learners behind a name or an object; several are to be stacked.
 
-    rows: the fewest rows a fit will see; columns: of the design with squares, intercept included.
+    rows: the fewest rows a fit will see; columns: of the design with squares, intercept included;
+    squares: whether that design differs from the one without.
     ``"auto"`` leaves out the quadratic fit below 5 rows per column and boosting below 100 rows, where they
     only add noise, and both when there is nothing to learn from.
     Raises ``WhenceError`` (``unknown_learner``).
     """
     if given == "auto":
         names = ["linear"]
-        names += ["quadratic"] if columns > 1 and rows >= 5 * columns else []
+        names += ["quadratic"] if squares and columns > 1 and rows >= 5 * columns else []
         names += ["boosting"] if columns > 1 and rows >= 100 else []
         return tuple(LEARNERS[name] for name in names)
     if isinstance(given, str):

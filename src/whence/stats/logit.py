@@ -49,11 +49,11 @@ def logit(
 
 def multinomial(
     design: np.ndarray, classes: np.ndarray, n_classes: int, weights: np.ndarray | None = None,
-    penalty: float = 0.0,
+    penalty: float = 0.0, tolerance: float = CONVERGED,
 ) -> LogitFit:
     """Maximum likelihood of ``classes`` (int (n,), 0 .. n_classes - 1) on ``design`` (n, k) of full column rank.
 
-    Newton steps with halving. penalty: half of it times the squared coefficients is subtracted from the
+    Newton steps with halving until no linear predictor moves by ``tolerance``. penalty: half of it times the squared coefficients is subtracted from the
     log-likelihood, for all columns but the first (the intercept). With a finite maximum the steps shrink
     quadratically; under separation every step moves some linear predictors by about 1 for ever (Albert
     and Anderson 1984), which is how it is recognised.
@@ -67,7 +67,7 @@ def multinomial(
     beta = np.zeros((k, n_classes - 1))
     eta = design @ beta
     value, moved, iteration = _objective(eta, hot, w, beta, ridge), np.inf, 0
-    while moved > CONVERGED and iteration < ITERATIONS:
+    while moved > tolerance and iteration < ITERATIONS:
         iteration += 1
         p = _softmax(eta)
         gradient = design.T @ (w[:, None] * (hot - p)[:, 1:]) - ridge * beta
@@ -85,7 +85,7 @@ def multinomial(
         moved = float(np.abs(trial_eta - eta).max(initial=0.0))
         beta, eta, value = trial, trial_eta, trial_value
     problem = None
-    if moved > CONVERGED:
+    if moved > tolerance:
         problem = "separation" if np.abs(eta).max(initial=0.0) > FAR else "no_convergence"
     p = _softmax(eta)
     likelihood = _objective(eta, hot, w, beta, 0 * ridge)
