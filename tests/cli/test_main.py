@@ -104,10 +104,12 @@ def test_ctrl_c_is_130_and_one_line(whence: Any, monkeypatch: pytest.MonkeyPatch
     assert (ran.status, ran.out, ran.err) == (130, "", "Stopped.\n")
 
 
-def test_sigint_stops_a_long_run_at_once(trial: Path) -> None:
+# In the middle of imports, and when start-up is over but the bootstrap is not.
+@pytest.mark.parametrize("when", [0.4, 0.8, 4.0])
+def test_sigint_stops_a_long_run_at_once(trial: Path, when: float) -> None:
     long = [*PYTHON_M, "discover", str(trial), "--stability", "100000"]
     with subprocess.Popen(long, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        time.sleep(4)  # start-up is over, the bootstrap is not
+        time.sleep(when)
         assert process.poll() is None, process.communicate()
         process.send_signal(signal.SIGINT)
         sent = time.monotonic()
@@ -115,6 +117,36 @@ def test_sigint_stops_a_long_run_at_once(trial: Path) -> None:
     assert process.returncode == 130
     assert (out, err) == ("", "Stopped.\n")
     assert time.monotonic() - sent < 5
+
+
+def test_an_error_that_an_interrupt_became_is_an_interrupt(whence: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    import whence.cli.doctor as doctor
+    import whence.cli.interrupt as interrupt
+
+    def broken() -> None:
+        raise ImportError("half a module")
+
+    monkeypatch.setattr(doctor, "examine", broken)
+    monkeypatch.setattr(interrupt, "_received", True)
+    assert whence("doctor").status == 130
+
+
+def test_a_swallowed_interrupt_ends_the_process_all_the_same() -> None:
+    code = (
+        "import time\n"
+        "from whence.cli import interrupt\n"
+        "interrupt.watch()\n"
+        "while True:\n"
+        "    try:\n"
+        "        time.sleep(60)\n"
+        "    except BaseException:\n"
+        "        pass\n"
+    )
+    with subprocess.Popen([sys.executable, "-c", code], stderr=subprocess.PIPE, text=True) as process:
+        time.sleep(1)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate(timeout=20)
+    assert (process.returncode, err) == (130, "Stopped.\n")
 
 
 def test_a_closed_pipe_is_quiet() -> None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from cyclopts import App, CycloptsError
 
-from whence.cli import screen
+from whence.cli import interrupt, screen
 from whence.cli.inputs import reason
 from whence.cli.status import ANSWERED, BAD_INPUT, DEFECT, PIPE_CLOSED
 from whence.core.errors import WhenceError, unknown_name
@@ -72,20 +72,33 @@ def run(argv: Sequence[str]) -> int:
         )
         sys.stdout.flush()
         return status if isinstance(status, int) else ANSWERED
-    except CycloptsError as error:
-        usage = WhenceError(" ".join(str(error).split()), code="usage", hint=f"See `{_help_command(argv)}`.")
-        return _failed(usage, argv, BAD_INPUT)
-    except WhenceError as error:
-        return _failed(error, argv, BAD_INPUT)
     except BrokenPipeError:
         _abandon_stdout()
         return PIPE_CLOSED
     except Exception as error:
+        if interrupt.received():  # what it interrupted may have made another error of it
+            raise KeyboardInterrupt from error
+        expected = _expected(error, argv)
+        if expected is not None:
+            return _failed(expected, argv, BAD_INPUT)
         if os.environ.get("WHENCE_DEBUG"):
             raise
-        if isinstance(error, (OSError, MemoryError)):
-            return _failed(_machine(error), argv, BAD_INPUT)
         return _failed(_defect(error), argv, DEFECT)
+
+
+def _expected(error: Exception, argv: Sequence[str]) -> WhenceError | None:
+    """An error that is not a defect of ours, in words: bad usage, bad input, or the machine saying no."""
+    if isinstance(error, WhenceError):
+        return error
+    if isinstance(error, CycloptsError):
+        return WhenceError(" ".join(str(error).split()), code="usage", hint=f"See `{_help_command(argv)}`.")
+    if isinstance(error, MemoryError):
+        return WhenceError("There is not enough memory for this.", code="memory",
+                           hint="Name fewer columns, or use a machine with more memory.")
+    if isinstance(error, OSError):
+        place = f" ({error.filename})" if error.filename else ""
+        return WhenceError(f"The system refused: {reason(error)}{place}.", code="system", value=error.errno)
+    return None
 
 
 def _command(argv: Sequence[str]) -> str | None:
@@ -124,15 +137,6 @@ def _unsaid(error: WhenceError) -> object:
     words = [error.allowed] if isinstance(error.allowed, str) else [str(a) for a in error.allowed]
     said = f"{error.message} {error.hint or ''}"
     return None if all(word in said for word in words) or "Did you mean" in said else error.allowed
-
-
-def _machine(error: OSError | MemoryError) -> WhenceError:
-    """The machine said no: a full disk, a folder without permission, too little memory."""
-    if isinstance(error, MemoryError):
-        return WhenceError("There is not enough memory for this.", code="memory",
-                           hint="Name fewer columns, or use a machine with more memory.")
-    place = f" ({error.filename})" if error.filename else ""
-    return WhenceError(f"The system refused: {reason(error)}{place}.", code="system", value=error.errno)
 
 
 def _defect(error: Exception) -> WhenceError:

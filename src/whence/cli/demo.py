@@ -44,7 +44,7 @@ def demo(*, folder: Folder = "out", json: Json = False, seed: Seed = 0) -> int:
     else:
         screen.say(f"{ready.data}: {finding.question}")
         show_plan(ready.study)
-        show_answer.show(finding, report)
+        show_answer.show(finding, report, said=ready.study.plan.warnings)
         screen.say()
         screen.say("Ask it yourself:")
         screen.verbatim("  " + ready.command())

@@ -18,9 +18,9 @@ def finish(planned: Study, report: str | None, script: str | None, *, as_json: b
     """Run ``planned`` and give the exit status. On a terminal ``confirm`` asks before a plan is run."""
     from whence.cli import show_answer
 
-    if not as_json:
+    if not as_json and planned.plan.spec is not None:
         show_plan(planned)
-        if confirm and planned.plan.spec is not None and not _agreed():
+        if confirm and not _agreed():
             screen.say("Not run. Change the plan with --treatment, --outcome, --controls or --graph.")
             return ANSWERED
     with bars() as progress:
@@ -36,15 +36,15 @@ def finish(planned: Study, report: str | None, script: str | None, *, as_json: b
             identified=finding.identified, alternatives=finding.alternatives, report=written,
         ))
     else:
-        show_answer.show(finding, written)
-        if written is None:
+        show_answer.show(finding, written, said=planned.plan.warnings)
+        if written is None and finding.effect is not None:
             screen.say()
             screen.say("Add --report answer.html for the whole story with its graph and plots.")
     return REFUSED if finding.effect is None else ANSWERED
 
 
 def show_plan(planned: Study) -> None:
-    """What will be estimated, from which columns and why; or why there is no plan."""
+    """What will be estimated, from which columns and why."""
     screen.heading("Plan")
     screen.say(str(planned.plan))
 
@@ -56,4 +56,5 @@ def _agreed() -> bool:
     screen.say()
     sys.stdout.write("Run this plan? [Y/n] ")
     sys.stdout.flush()
-    return sys.stdin.readline().strip().lower() in ("", "y", "yes")
+    typed = sys.stdin.readline()
+    return typed != "" and typed.strip().lower() in ("", "y", "yes")  # nothing at all: the input has ended

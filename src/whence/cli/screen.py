@@ -120,7 +120,7 @@ def table(head: Sequence[str], rows: Iterable[Sequence[Any]], *, right: Iterable
     terminal = on_terminal(sys.stdout)
     drawn = Table(
         box=box.SIMPLE_HEAD if terminal else None, pad_edge=False, show_edge=False, padding=(0, 2, 0, 0),
-        header_style="bold",
+        header_style="bold" if coloured(sys.stdout) else "",
     )
     to_the_right = set(right)
     for name in head:

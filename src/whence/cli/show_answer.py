@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from whence.checks.check import Check
 from whence.cli import screen
-from whence.core.result import to_plain
+from whence.core.result import Remark, to_plain
 from whence.estimation.effect import Comparison, Effect
 from whence.report import numbers
 from whence.report.finding import Finding
@@ -27,8 +28,11 @@ def as_data(finding: Finding, **more: Any) -> dict[str, Any]:
     }
 
 
-def show(finding: Finding, report: str | None = None) -> None:
-    """The answer in one sentence and its numbers, or the refusal; then checks, warnings and the report's place."""
+def show(finding: Finding, report: str | None = None, said: Sequence[Remark] = ()) -> None:
+    """The answer in one sentence and its numbers, or the refusal; then checks, warnings and the report's place.
+
+    said: warnings that stand on the screen already.
+    """
     if finding.refused is not None or finding.effect is None:
         _refusal(finding)
     else:
@@ -37,9 +41,10 @@ def show(finding: Finding, report: str | None = None) -> None:
         screen.heading("Checks")
         for check in finding.checks:
             _check(check)
-    if finding.warnings:
+    warnings = [w for w in finding.warnings if w not in said]
+    if warnings:
         screen.heading("Keep in mind")
-        for warning in finding.warnings:
+        for warning in warnings:
             screen.say(f"- {warning.text}")
     if report is not None:
         screen.say()
