@@ -120,7 +120,8 @@ def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
         return "aipw", ()
     return "regression", (Remark(
         "method_chosen", f"Regression is used: the smallest arm has {smallest:,} rows for {columns:,} control columns, "
-        "too few to learn how it differs.", (t.name,), {"instead_of": "aipw", "smallest_arm": smallest, "columns": columns},
+        "too few to learn how it differs.", (t.name,),
+        {"instead_of": "aipw", "smallest_arm": smallest, "columns": columns},
     ),)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
@@ -17,6 +17,7 @@ from whence.stats.features import Features, features, level_codes, plain
 
 FEW_CLUSTERS = 10
 SMALLEST_ARM = 2
+LARGEST = 1e120
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,7 @@ class Prepared:
 
     spec: with cluster and weights filled in from the table's roles. rows: int (n,), rows of the table
     used, ascending. outcome: float (n,). weights: float (n,), mean 1, or None. clusters: int (n,) codes
-    of the whole column, or None. n_clusters: how many are present.
+    of the whole column, or None. designs: the controls' design columns made so far, by degree.
     """
 
     table: Table
@@ -36,6 +37,7 @@ class Prepared:
     weights: np.ndarray | None
     clusters: np.ndarray | None
     remarks: tuple[Remark, ...]
+    designs: dict[int, Features | Refused] = field(default_factory=dict, repr=False, compare=False)
 
     @property
     def n(self) -> int:
@@ -51,8 +53,10 @@ class Prepared:
         return np.ones(self.n) if self.weights is None else self.weights
 
     def features(self, degree: int = 1) -> Features | Refused:
-        """Design columns of the controls on the rows used."""
-        return features(self.table, self.spec.controls, self.rows, degree)
+        """Design columns of the controls on the rows used; made once per degree."""
+        if degree not in self.designs:
+            self.designs[degree] = features(self.table, self.spec.controls, self.rows, degree)
+        return self.designs[degree]
 
     def take(self, keep: np.ndarray, *remarks: Remark) -> Prepared:
         """The same on some of the rows (boolean (n,)); weights keep mean 1."""
@@ -60,7 +64,7 @@ class Prepared:
         return dataclasses.replace(
             self, rows=self.rows[keep], outcome=self.outcome[keep], treatment=self.treatment.take(keep),
             weights=weights, clusters=None if self.clusters is None else self.clusters[keep],
-            remarks=self.remarks + remarks,
+            remarks=self.remarks + remarks, designs={},
         )
 
 
@@ -70,7 +74,8 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     Rows: those in the population with no missing value in treatment, outcome, controls, cluster and
     weights; lost rows are counted by column in a remark. Refused, with evidence: ``no_rows``,
     ``treatment_constant``, ``outcome_constant``, ``outcome_not_numeric``, ``infinite_values``,
-    ``small_arm``, ``too_few_clusters``, ``bad_weights``, ``control_is_treatment``, ``control_is_outcome``.
+    ``out_of_scale``, ``small_arm``, ``too_few_clusters``, ``bad_weights``, ``control_is_treatment``,
+    ``control_is_outcome``.
     Raises ``WhenceError`` (``unknown_column``) for a name the table lacks.
     """
     for name in spec.columns:
@@ -238,6 +243,11 @@ def _finite(data: Prepared) -> Prepared | Refused:
 
 
 def _varied(data: Prepared) -> Prepared | Refused:
+    for name, values in ((data.spec.outcome, data.outcome), (data.spec.treatment, data.treatment.values)):
+        size = float(np.abs(values).max())
+        if size > LARGEST or 0 < np.abs(values - values[0]).max() < 1 / LARGEST:
+            return Refused("out_of_scale", f"The values of {name!r} are too large or too small to square.",
+                           {"column": name, "largest": size}, "Express the column in another unit.")
     if np.ptp(data.outcome) == 0:
         return Refused(
             "outcome_constant", f"The outcome {data.spec.outcome!r} is {plain(float(data.outcome[0]))} on all "

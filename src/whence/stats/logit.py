@@ -53,10 +53,10 @@ def multinomial(
 ) -> LogitFit:
     """Maximum likelihood of ``classes`` (int (n,), 0 .. n_classes - 1) on ``design`` (n, k) of full column rank.
 
-    Newton steps with halving until no linear predictor moves by ``tolerance``. penalty: half of it times the squared coefficients is subtracted from the
-    log-likelihood, for all columns but the first (the intercept). With a finite maximum the steps shrink
-    quadratically; under separation every step moves some linear predictors by about 1 for ever (Albert
-    and Anderson 1984), which is how it is recognised.
+    Newton steps with halving until no linear predictor moves by ``tolerance``. penalty: half of it times
+    the squared coefficients is subtracted from the log-likelihood, for all columns but the first (the
+    intercept). With a finite maximum the steps shrink quadratically; under separation every step moves
+    some linear predictors by about 1 for ever (Albert and Anderson 1984), which is how it is recognised.
     """
     n, k = design.shape
     w = np.ones(n) if weights is None else weights
