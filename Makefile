@@ -23,7 +23,7 @@ contracts: .venv/.stamp-test
 	@$(BIN)/lint-imports
 
 pytest: .venv/.stamp-test
-	@$(BIN)/pytest
+	@$(BIN)/pytest -n auto --dist worksteal
 
 slow: .venv/.stamp-test
 	@$(BIN)/pytest -m slow

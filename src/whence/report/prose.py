@@ -119,7 +119,7 @@ def _change(finding: Finding) -> _Change:
 
 
 def _cause(effect: Effect) -> str:
-    """``setting qsmk to 1 rather than 0``, ``one more unit of dose``, or the contrast as it stands."""
+    """``setting drug to 1 rather than 0``, ``one more unit of dose``, or the contrast as it stands."""
     treatment = effect.spec.treatment
     arms = arms_of(effect)
     if arms is not None:
