@@ -42,7 +42,7 @@ _PUBLIC = {
     "WhenceError": "whence.core.errors",
 }
 
-__all__ = [*_PUBLIC, "__version__"]
+__all__ = [*_PUBLIC, "__version__"]  # pyright: ignore[reportUnsupportedDunderAll]
 
 if TYPE_CHECKING:
     from whence.checks.check import Check as Check

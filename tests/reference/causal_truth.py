@@ -121,7 +121,9 @@ def intervened(tables: list[np.ndarray], do: dict[int, int]) -> np.ndarray:
     return out
 
 
-def adjusted(joint: np.ndarray, do: dict[int, int], ys: list[int], z: list[int], w: list[int] | None = None) -> np.ndarray:
+def adjusted(
+    joint: np.ndarray, do: dict[int, int], ys: list[int], z: list[int], w: list[int] | None = None
+) -> np.ndarray:
     """Sum over z of P(y | x, z, w) P(z | w) by loops; axes: outcomes, then w."""
     w = w or []
     shape = [joint.shape[v] for v in (*ys, *w)]

@@ -39,9 +39,8 @@ def to_plain(value: Any) -> Any:
         return sorted((to_plain(v) for v in value), key=repr)
     if isinstance(value, (dt.datetime, dt.date)):
         return value.isoformat()
-    if hasattr(value, "tolist"):  # NumPy scalar or array, without importing NumPy here
-        return to_plain(value.tolist())
-    return str(value)
+    to_list = getattr(value, "tolist", None)  # NumPy scalar or array, without importing NumPy here
+    return to_plain(to_list()) if to_list is not None else str(value)
 
 
 def fields_to_plain(value: Any) -> dict[str, Any]:
