@@ -229,6 +229,19 @@ def test_ask_with_roles_given(whence: Any, trial: Path) -> None:
     assert data["spec"]["controls"] == ["age"]
 
 
+def test_ask_for_another_quantity_with_clusters_and_weights(whence: Any, trial: Path) -> None:
+    lines = trial.read_text().splitlines()
+    trial.write_text("\n".join(
+        f"{line},{'ward,share' if i == 0 else f'w{i % 20},{1 + i % 3}'}" for i, line in enumerate(lines)
+    ) + "\n")
+    argv = ("ask", trial, "--treatment", "dose", "--outcome", "recovery", "--controls", "age", "--method", "regression")
+    data = whence(*argv, "--quantity", "ATT", "--cluster", "ward", "--weights", "share", "--json").json
+    assert (data["spec"]["quantity"], data["spec"]["cluster"], data["spec"]["weights"]) == ("ATT", "ward", "share")
+    assert data["effect"]["diagnostics"]["clusters"] == 20
+    assert whence(*argv, "--quantity", "XYZ").status == 2
+    assert whence(*argv, "--cluster", "wrd").status == 2
+
+
 def test_ask_with_a_description_as_file_or_text(whence: Any, trial: Path, tmp_path: Path) -> None:
     about = tmp_path / "about.txt"
     about.write_text("dose: whether the drug was given\nrecovery: how well the patient was after a month\n")

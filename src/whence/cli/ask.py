@@ -25,6 +25,14 @@ Controls = Annotated[
     str | None,
     Parameter(name="--controls", metavar="A,B", help="What to adjust for, comma-separated; '' for nothing."),
 ]
+Quantity = Annotated[
+    str | None,
+    Parameter(name="--quantity", metavar="NAME", help="Averaged over everybody (ATE), the treated (ATT) or not (ATC)."),
+]
+Cluster = Annotated[
+    str | None, Parameter(name="--cluster", metavar="COLUMN", help="Rows with the same value are not independent.")
+]
+Weights = Annotated[str | None, Parameter(name="--weights", metavar="COLUMN", help="Sampling weights.")]
 Yes = Annotated[
     bool, Parameter(name=("--yes", "-y"), negative="", show_default=False, help="Run the plan without asking.")
 ]
@@ -34,6 +42,7 @@ def ask(
     data: Data, question: Question = None, /, *,
     about: About = None, graph: GraphSource = None, knowledge: KnowledgeFile = None,
     treatment: Treatment = None, outcome: Outcome = None, controls: Controls = None,
+    quantity: Quantity = None, cluster: Cluster = None, weights: Weights = None,
     kinds: Kinds = (), method: Method = "auto", param: Params = (),
     report: Report = None, script: Script = None, yes: Yes = False, json: Json = False, seed: Seed = 0,
 ) -> int:
@@ -58,6 +67,7 @@ def ask(
         planned = study(
             data, question, text, graph_or_learn(graph), read_knowledge(knowledge),
             treatment=treatment, outcome=outcome, controls=None if controls is None else columns(controls),
+            quantity=quantity, cluster=cluster, weights=weights,
             kinds=pairs(kinds, "--kinds", "stage=ordinal"), method=method,
             parameters=parameters(param, "estimation", method), seed=seed, progress=progress,
         )
