@@ -13,6 +13,7 @@ import pytest
 
 import whence
 from whence import WhenceError
+from whence.data import largefile, load
 
 
 def refused(source, code, **options):
@@ -381,15 +382,17 @@ def test_values_that_are_not_of_the_kind(file, route, kind, values):
     assert error.value == "a"
 
 
-def test_ten_thousand_columns(tmp_path):
-    path = tmp_path / "wide.csv"
+def wide(path, columns):
     rng = np.random.default_rng(1)
-    names = [f"v{i}" for i in range(10_000)]
     with path.open("w") as f:
-        f.write(",".join(names) + "\n")
-        for row in rng.normal(size=(20, 10_000)).round(3):
+        f.write(",".join(f"v{i}" for i in range(columns)) + "\n")
+        for row in rng.normal(size=(20, columns)).round(3):
             f.write(",".join(map(str, row)) + "\n")
-    table = whence.read(path)
+    return path
+
+
+def test_ten_thousand_columns(tmp_path):
+    table = whence.read(wide(tmp_path / "wide.csv", 10_000))
     assert (table.n_rows, len(table.names)) == (20, 10_000)
     profile = whence.profile(table)
     assert len(profile.columns) == 10_000
@@ -397,8 +400,12 @@ def test_ten_thousand_columns(tmp_path):
 
 
 @pytest.mark.slow
-def test_ten_thousand_columns_through_the_database(tmp_path, monkeypatch):
-    from whence.data import load
-
+def test_many_columns_through_the_database(tmp_path, monkeypatch):
+    path = wide(tmp_path / "wide.csv", 2_000)
+    expected = whence.read(path)
     monkeypatch.setattr(load, "SMALL_WIDE_FILE", 0)
-    test_ten_thousand_columns(tmp_path)
+    monkeypatch.setattr(largefile, "EAGER_CELLS", 0)
+    table = whence.read(path)
+    assert table.backing is not None
+    assert len(whence.profile(table).columns) == 2_000
+    assert table.hash == expected.hash

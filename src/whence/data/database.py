@@ -15,7 +15,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -26,6 +26,9 @@ from whence.data.variables import Raw, Storage, codes_of, encode
 MEMORY = "1GB"
 THREADS = 8
 CACHE_BYTES = 512 << 20
+FETCH = 250
+
+Item = TypeVar("Item")
 
 
 def literal(value: Any) -> str:
@@ -90,6 +93,15 @@ class Stored:
     kind: str
     levels: tuple[Any, ...] | None = None
 
+    @property
+    def by_code(self) -> bool:
+        """Whether its words come out of the database as positions in ``levels``."""
+        return self.storage == "text" and self.kind in CODED and bool(self.levels)
+
+    def fetch_sql(self) -> str:
+        """SQL for what is fetched: values, or positions in ``levels``."""
+        return f"CAST({self.code_sql()} AS INTEGER)" if self.by_code else self.sql
+
     def number_sql(self) -> str | None:
         """SQL for ``Column.numeric``; None for a column without numbers."""
         if self.storage == "levels":
@@ -115,23 +127,34 @@ class Backing:
 
     def where(self, condition: str, table: Table) -> Table:
         """The rows of the backed ``table`` that satisfy an SQL condition, in memory."""
-        columns = {name: self.fetch(name, condition) for name in self.stored}
+        columns = self.fetch(list(self.stored), condition)
         rows = len(next(iter(columns.values())).values)
         return Table(MappingProxyType(columns), rows, table.roles, table.source, remarks=table.remarks)
 
-    def fetch(self, name: str, condition: str = "true") -> Column:
-        """One column, loaded now: all rows, or those that satisfy an SQL condition."""
-        s = self.stored[name]
-        source = f"FROM data WHERE {condition}"
-        if s.storage == "text" and s.kind in CODED and s.levels:
-            (codes,) = self.database.arrays(f"SELECT CAST({s.code_sql()} AS INTEGER) {source}")
-            return Column(name, s.kind, np.ma.filled(codes, -1).astype(np.int32), s.levels)
-        (values,) = self.database.arrays(f"SELECT {s.sql} {source}")
-        raw = raw_of_fetched(name, values, s.storage)
-        if s.kind in CODED and s.storage == "number" and s.levels is not None:
-            texts = [None if v != v else v for v in raw.values.tolist()]
-            return Column(name, s.kind, codes_of(np.array(texts, dtype=object), s.levels), s.levels)
-        return encode(raw, s.kind)
+    def fetch(self, names: Sequence[str], condition: str = "true") -> dict[str, Column]:
+        """Columns, loaded now: all rows, or those that satisfy an SQL condition."""
+        found: dict[str, Column] = {}
+        # Many at a time, because a query costs the database more the wider its table is.
+        for part in chunks([self.stored[n] for n in names], FETCH):
+            values = ", ".join(f"{s.fetch_sql()} AS v{i}" for i, s in enumerate(part))
+            arrays = self.database.arrays(f"SELECT {values} FROM data WHERE {condition}")
+            found |= {s.name: _column(s, array) for s, array in zip(part, arrays, strict=True)}
+        return found
+
+
+def chunks(items: Sequence[Item], size: int) -> Iterator[Sequence[Item]]:
+    """``items`` in runs of at most ``size``."""
+    return (items[start : start + size] for start in range(0, len(items), size))
+
+
+def _column(s: Stored, values: Any) -> Column:
+    if s.by_code:
+        return Column(s.name, s.kind, np.ma.filled(values, -1).astype(np.int32), s.levels)
+    raw = raw_of_fetched(s.name, values, s.storage)
+    if s.kind in CODED and s.storage == "number" and s.levels is not None:
+        present = [None if v != v else v for v in raw.values.tolist()]
+        return Column(s.name, s.kind, codes_of(np.array(present, dtype=object), s.levels), s.levels)
+    return encode(raw, s.kind)
 
 
 def raw_of_fetched(name: str, values: np.ndarray, storage: Storage) -> Raw:
@@ -160,7 +183,7 @@ class LazyColumns(Mapping[str, Column]):
         if column is None:
             if name not in self._backing.stored:
                 raise KeyError(name)
-            column = self._backing.fetch(name)
+            column = self._backing.fetch([name])[name]
         self._cache[name] = column  # last is most recent
         held = sum(c.values.nbytes for c in list(self._cache.values()))
         for oldest in list(self._cache)[:-1]:

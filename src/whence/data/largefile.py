@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
 
 from whence.core.errors import WhenceError
 from whence.core.result import Remark
@@ -163,10 +162,9 @@ def _table(
 ) -> Table:
     stored, more = choose(database, names, storages, kinds, parse=parse)
     backing = Backing(database, MappingProxyType(stored), rows)
-    columns = LazyColumns(backing)
     remarks += more
     if rows * len(names) > EAGER_CELLS:
-        return Table(columns, rows, source=source, backing=backing, remarks=remarks)
-    held: dict[str, Any] = {name: columns[name] for name in names}
+        return Table(LazyColumns(backing), rows, source=source, backing=backing, remarks=remarks)
+    held = backing.fetch(names)
     database.close()
     return Table(MappingProxyType(held), rows, source=source, remarks=remarks)

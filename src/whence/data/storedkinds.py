@@ -8,7 +8,7 @@ from typing import Any
 
 from whence.core.errors import unknown_name
 from whence.core.result import Remark
-from whence.data.database import Database, Stored, literal
+from whence.data.database import Database, Stored, chunks, literal
 from whence.data.parse import about_numbers_as_text, about_stray_words, date_style, text_remarks
 from whence.data.table import CODED, NUMERIC
 from whence.data.variables import (
@@ -59,8 +59,10 @@ def choose(
         raise infinite_values(bad)
     remarks: list[Remark] = []
     chosen = {}
+    coded = [c for n, c in stored.items() if _few(c, seen[n]) or str(kinds.get(n)) in CODED]
+    levels = _levels(database, coded)
     for name, column in stored.items():
-        chosen[name] = _choose(database, column, seen[name], kinds.get(name))
+        chosen[name] = _choose(database, column, seen[name], kinds.get(name), levels.get(name))
         s = seen[name]
         if column.storage == "number" and not s.broken and max(abs(s.low), abs(s.high)) > 2**53:
             remarks.append(rounded_remark(name))
@@ -105,8 +107,7 @@ def _all(database: Database, sql: str, converted: str) -> bool:
 
 def _seen(database: Database, columns: Sequence[Stored]) -> dict[str, Seen]:
     found: dict[str, Seen] = {}
-    for start in range(0, len(columns), CHUNK):
-        part = columns[start : start + CHUNK]
+    for part in chunks(columns, CHUNK):
         parts = [_seen_sql(c) for c in part]
         (row,) = database.rows(f"SELECT {', '.join(parts)} FROM data")
         for i, column in enumerate(part):
@@ -128,33 +129,41 @@ def _infinite(database: Database, column: Stored, seen: Seen) -> dict[str, Any]:
     return {"count": seen.infinite, "rows": [int(r) for (r,) in rows]}
 
 
-def _choose(database: Database, column: Stored, seen: Seen, wanted: str | Sequence[Any] | None) -> Stored:
+def _choose(
+    database: Database, column: Stored, seen: Seen, wanted: str | Sequence[Any] | None,
+    levels: tuple[Any, ...] | None,
+) -> Stored:
     if isinstance(wanted, (list, tuple)):
         return _with_order(database, column, wanted)
     if wanted is not None:
-        return _as_wanted(database, column, str(wanted))
-    levels = _few_levels(database, column, seen)
+        return _as_wanted(database, column, str(wanted), levels or ())
     distinct = seen.distinct if levels is None else len(levels)
     facts = Facts(column.storage, seen.present, distinct, not seen.broken, seen.low, seen.high)
     kind = infer_kind(facts)
     return replace(column, kind=kind, levels=levels if kind in CODED else None)
 
 
-def _few_levels(database: Database, column: Stored, seen: Seen) -> tuple[Any, ...] | None:
-    """The levels, when the approximate count of distinct values says that they may be few enough to matter."""
+def _few(column: Stored, seen: Seen) -> bool:
+    """Whether the approximate count of distinct values says that they may be few enough to be levels."""
     limit = {"number": MAX_ORDINAL, "text": MAX_LEVELS, "levels": 2}.get(column.storage, 0)
-    return _levels(database, column) if 0 < seen.distinct <= 1.2 * limit + 2 else None
+    return 0 < seen.distinct <= 1.2 * limit + 2
 
 
-def _levels(database: Database, column: Stored) -> tuple[Any, ...]:
-    found = [v for (v,) in database.rows(f"SELECT DISTINCT {column.sql} AS v FROM data WHERE v IS NOT NULL")]
-    return order_levels(plain_number(v) if column.storage == "number" else v for v in found)
+def _levels(database: Database, columns: Sequence[Stored]) -> dict[str, tuple[Any, ...]]:
+    """The distinct values of each column, in the order of levels."""
+    found: dict[str, tuple[Any, ...]] = {}
+    for part in chunks(columns, CHUNK):
+        lists = ", ".join(f"list(DISTINCT {c.sql}) FILTER ({c.sql} IS NOT NULL)" for c in part)
+        (row,) = database.rows(f"SELECT {lists} FROM data")
+        for column, values in zip(part, row, strict=True):
+            numbers = column.storage == "number"
+            found[column.name] = order_levels(plain_number(v) if numbers else v for v in values or ())
+    return found
 
 
-def _as_wanted(database: Database, column: Stored, kind: str) -> Stored:
+def _as_wanted(database: Database, column: Stored, kind: str, levels: tuple[Any, ...]) -> Stored:
     """The column as the kind asked for, or the error that says why not."""
     if kind in CODED:
-        levels = _levels(database, column)
         if kind == "binary" and len(levels) > 2:
             raise mismatch(column.name, kind, f"it has {len(levels)} distinct values", levels[:5])
         if kind == "ordinal" and column.storage == "text" and len(levels) > 2:
@@ -187,7 +196,7 @@ def _as_numbers(database: Database, column: Stored, kind: str) -> Stored:
 def _with_order(database: Database, column: Stored, order: Sequence[Any]) -> Stored:
     numbers = column.storage == "number"
     given = [plain_number(float(v)) for v in order] if numbers else [str(v) for v in order]
-    strange = set(_levels(database, column)) - set(given)
+    strange = set(_levels(database, [column])[column.name]) - set(given)
     if strange or len(set(given)) < len(given):
         raise mismatch(
             column.name, "ordinal", "some values are not among the levels given", sorted(strange)[:5],

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 TOP = 5
 CHUNK = 100
+EXACT_CELLS = 16_000_000
 
 
 @dataclass(frozen=True)
@@ -101,16 +102,26 @@ def _of_text(column: Column, n_missing: int) -> Summary:
 
 
 def _from_database(backing: Backing, names: Sequence[str]) -> tuple[Summary, ...]:
+    from whence.data.database import chunks
+
     found: dict[str, Summary] = {}
-    for start in range(0, len(names), CHUNK):
-        part = [backing.stored[n] for n in names[start : start + CHUNK]]
+    for part in chunks([backing.stored[n] for n in names], CHUNK):
         (row,) = backing.database.rows(f"SELECT {', '.join(map(_sql, part))} FROM data")
         for i, stored in enumerate(part):
             found[stored.name] = _of_stored(backing, stored, row[7 * i : 7 * i + 7])
+    # What may identify units, times or rows is counted exactly; so many at once as memory allows.
+    exact = [s for s in backing.stored.values() if found[s.name].whole or s.storage in ("text", "datetime")]
+    uncoded = [s for s in exact if s.kind not in CODED]
+    for part in chunks(uncoded, max(1, min(CHUNK, EXACT_CELLS // backing.n_rows))):
+        (row,) = backing.database.rows(f"SELECT {', '.join(f'count(DISTINCT {s.sql})' for s in part)} FROM data")
+        for s, distinct in zip(part, row, strict=True):
+            found[s.name] = replace(found[s.name], n_distinct=int(distinct), estimated=False)
     return tuple(found[name] for name in names)
 
 
 def _sql(s: Stored) -> str:
+    if s.kind in CODED:
+        return f"count({s.sql}), histogram({s.sql}), NULL, NULL, NULL, NULL, 0"
     base = f"count({s.sql}), approx_count_distinct({s.sql})"
     if s.storage == "number":
         # var_samp works with the running mean of Welford (1962), which a large offset does not hurt.
@@ -124,25 +135,19 @@ def _sql(s: Stored) -> str:
 def _of_stored(backing: Backing, s: Stored, row: Sequence[Any]) -> Summary:
     present, distinct, low, high, mean, sd, broken = row
     n_missing = backing.n_rows - present
-    if s.kind in CODED and s.levels is not None:
-        return _levels_of(backing, s, n_missing)
+    if s.kind in CODED:
+        return _levels_of(s, distinct or {}, n_missing)
     whole = s.storage == "number" and present > 0 and not broken
-    estimated = True
-    if whole or s.storage in ("text", "datetime"):  # what may identify units, times or rows is counted exactly
-        ((distinct,),) = backing.database.rows(f"SELECT count(DISTINCT {s.sql}) FROM data")
-        estimated = False
     if s.storage == "datetime" and low is not None:
         low, high = str(np.datetime64(low, "us")), str(np.datetime64(high, "us"))
     numbers = s.kind in NUMERIC
     return Summary(
         s.name, s.kind, n_missing, int(distinct), low, high, mean if numbers else None, sd if numbers else None,
-        estimated=estimated, whole=whole,
+        estimated=True, whole=whole,
     )
 
 
-def _levels_of(backing: Backing, s: Stored, n_missing: int) -> Summary:
-    sql = f"SELECT {s.sql} AS v, count(*) FROM data WHERE v IS NOT NULL GROUP BY v"
-    counts = dict(backing.database.rows(sql))
+def _levels_of(s: Stored, counts: dict[Any, int], n_missing: int) -> Summary:
     levels = s.levels or ()
     place = {level: i for i, level in enumerate(levels)}
     order = sorted(counts, key=lambda v: (-counts[v], place[v]))[:TOP]
