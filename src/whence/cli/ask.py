@@ -10,6 +10,7 @@ from whence.cli.inputs import check_targets, columns, file_or_text, graph_or_lea
 from whence.cli.options import Data, GraphSource, Json, Kinds, KnowledgeFile, Method, Params, Report, Script, Seed
 from whence.cli.progress import bars
 from whence.cli.run_study import finish
+from whence.core.errors import WhenceError
 
 Question = Annotated[str | None, Parameter(name="QUESTION", help="In plain words: Does X raise Y?")]
 About = Annotated[
@@ -61,6 +62,9 @@ def ask(
     """
     from whence.studies.study import study
 
+    if question is None and (treatment is None or outcome is None):
+        raise WhenceError("There is nothing to answer yet.", code="no_question",
+                          hint="Ask in plain words, \"Does X raise Y?\", or name --treatment and --outcome.")
     check_targets(script, report=report)
     text = file_or_text(about, "The description", marks=" \n") if about is not None else None
     with bars() as progress:
