@@ -5,7 +5,9 @@ Next to nothing is imported here, so that ``whence --version`` answers at once.
 
 from __future__ import annotations
 
+import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from whence.cli import interrupt
@@ -17,6 +19,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         if argv is None:
             interrupt.watch()
+            if not (sys.warnoptions or os.environ.get("WHENCE_DEBUG")):
+                # What a library warns its callers of is not for the reader: results carry their own remarks.
+                warnings.simplefilter("ignore")
         return _run(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:
         if argv is None:
