@@ -194,3 +194,19 @@ class TestRepeatable:
     def test_report_is_written(self, finding: Finding, tmp_path: Path) -> None:
         path = finding.report(tmp_path / "report.html")
         assert path.read_text(encoding="utf-8").lstrip().lower().startswith("<!doctype html>")
+
+
+def test_missing_markers_reach_the_script(tmp_path: Path) -> None:
+    data = workers(300)
+    path = tmp_path / "coded.csv"
+    rows = [",".join(data)] + [",".join("-9" if v == 1 and i % 7 == 0 and j == 0 else repr(v.item()) for j, v in
+                                        enumerate(row)) for i, row in enumerate(zip(*data.values(), strict=True))]
+    path.write_text("\n".join(rows) + "\n")
+    study = whence.study(path, treatment="trained", outcome="wage", controls=["schooling"], missing=["-9"],
+                         method="regression")
+    effect = study.run().effect
+    assert effect is not None
+    assert effect.n < 300
+    scope: dict = {}
+    exec(compile(study.script(), "script", "exec"), scope)
+    assert scope["effect"].estimate == effect.estimate

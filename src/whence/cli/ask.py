@@ -7,7 +7,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from whence.cli.inputs import check_targets, columns, file_or_text, graph_or_learn, pairs, parameters, read_knowledge
-from whence.cli.options import Data, GraphSource, Json, Kinds, KnowledgeFile, Method, Params, Report, Script, Seed
+from whence.cli.options import Data, GraphSource, Json, Kinds, KnowledgeFile, Method, Missing, Params, Report, Script, Seed
 from whence.cli.progress import bars
 from whence.cli.run_study import finish
 from whence.core.errors import WhenceError
@@ -44,7 +44,7 @@ def ask(
     about: About = None, graph: GraphSource = None, knowledge: KnowledgeFile = None,
     treatment: Treatment = None, outcome: Outcome = None, controls: Controls = None,
     quantity: Quantity = None, cluster: Cluster = None, weights: Weights = None,
-    kinds: Kinds = (), method: Method = "auto", param: Params = (),
+    kinds: Kinds = (), missing: Missing = (), method: Method = "auto", param: Params = (),
     report: Report = None, script: Script = None, yes: Yes = False, json: Json = False, seed: Seed = 0,
 ) -> int:
     """Answer a causal question about a data set.
@@ -72,7 +72,7 @@ def ask(
             data, question, text, graph_or_learn(graph), read_knowledge(knowledge),
             treatment=treatment, outcome=outcome, controls=None if controls is None else columns(controls),
             quantity=quantity, cluster=cluster, weights=weights,
-            kinds=pairs(kinds, "--kinds", "stage=ordinal"), method=method,
+            kinds=pairs(kinds, "--kinds", "stage=ordinal"), missing=missing, method=method,
             parameters=parameters(param, "estimation", method), seed=seed, progress=progress,
         )
     return finish(planned, report, script, as_json=json, confirm=not yes)

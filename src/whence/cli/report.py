@@ -6,7 +6,7 @@ from typing import Annotated
 
 from cyclopts import Parameter
 
-from whence.cli.options import Data, GraphSource, Json, Kinds, Method, Params, Seed, SpecFile
+from whence.cli.options import Data, GraphSource, Json, Kinds, Method, Missing, Params, Seed, SpecFile
 from whence.cli.study import study
 
 Out = Annotated[str, Parameter(name=("--out", "-o"), metavar="FILE", help="The HTML file to write.")]
@@ -15,7 +15,7 @@ Out = Annotated[str, Parameter(name=("--out", "-o"), metavar="FILE", help="The H
 def report(
     data: Data, /, *,
     spec: SpecFile, out: Out = "report.html", graph: GraphSource = None, method: Method = "auto",
-    param: Params = (), kinds: Kinds = (), json: Json = False, seed: Seed = 0,
+    param: Params = (), kinds: Kinds = (), missing: Missing = (), json: Json = False, seed: Seed = 0,
 ) -> int:
     """Write the HTML report of a specified study.
 
@@ -27,5 +27,6 @@ def report(
       whence report data.csv --spec spec.json --out report.html
     """
     return study(
-        data, spec=spec, graph=graph, method=method, param=param, kinds=kinds, report=out, json=json, seed=seed
+        data, spec=spec, graph=graph, method=method, param=param, kinds=kinds, missing=missing, report=out,
+        json=json, seed=seed
     )

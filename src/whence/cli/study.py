@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from whence.cli.inputs import check_targets, graph_or_learn, pairs, parameters, read_spec
-from whence.cli.options import Data, GraphSource, Json, Kinds, Method, Params, Report, Script, Seed, SpecFile
+from whence.cli.options import Data, GraphSource, Json, Kinds, Method, Missing, Params, Report, Script, Seed, SpecFile
 from whence.cli.progress import bars
 from whence.cli.run_study import finish
 
@@ -11,6 +11,7 @@ from whence.cli.run_study import finish
 def study(
     data: Data, /, *,
     spec: SpecFile, graph: GraphSource = None, method: Method = "auto", param: Params = (), kinds: Kinds = (),
+    missing: Missing = (),
     report: Report = None, script: Script = None, json: Json = False, seed: Seed = 0,
 ) -> int:
     """Run a specified study: effect, checks, report and script.
@@ -29,6 +30,6 @@ def study(
     with bars() as progress:
         planned = plan(
             data, graph=graph_or_learn(graph), spec=read_spec(spec), kinds=pairs(kinds, "--kinds", "stage=ordinal"),
-            method=method, parameters=parameters(param, "estimation", method), seed=seed, progress=progress,
+            missing=missing, method=method, parameters=parameters(param, "estimation", method), seed=seed, progress=progress,
         )
     return finish(planned, report, script, as_json=json, confirm=False)

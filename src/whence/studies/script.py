@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.data.table import Table
@@ -12,12 +12,12 @@ from whence.identification.spec import Spec
 
 def script(
     table: Table, source: str | None, spec: Spec, method: str, parameters: Mapping[str, Any], seed: int,
-    kinds: Mapping[str, str], graph: Graph | None, question: str | None,
+    kinds: Mapping[str, str], missing: Sequence[str], graph: Graph | None, question: str | None,
 ) -> str:
     """Python text that reads the data, checks that they are the same, and repeats the estimate and the checks.
 
     source: a path, or None for data that were in memory (the script then says what to put there).
-    kinds: the overrides given to ``read``.
+    kinds, missing: as given to ``read``.
     """
     lines = ["# Repeats the numbers of a whence study."]
     if question:
@@ -26,6 +26,8 @@ def script(
     arguments = [repr(source if source is not None else "data.csv")]
     if kinds:
         arguments.append(f"kinds={dict(sorted(kinds.items()))!r}")
+    if missing:
+        arguments.append(f"missing={list(missing)!r}")
     remark = "" if source is not None else "  # the data were in memory: save them here first"
     lines.append(f"table = whence.read({', '.join(arguments)}){remark}")
     lines.append(f"assert table.hash == {table.hash!r}, 'these are not the data of the study'")

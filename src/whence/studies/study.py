@@ -32,7 +32,7 @@ LEARN = "learn"
 class Study:
     """Data, a question and the plan to answer it. ``run()`` gives the ``Finding``.
 
-    path: the file the data came from, or None. kinds: overrides of column kinds. method, parameters,
+    path: the file the data came from, or None. kinds, missing: as given to ``read``. method, parameters,
     seed: passed to ``estimate``.
     """
 
@@ -42,6 +42,7 @@ class Study:
     about: str | None = None
     path: str | None = None
     kinds: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[str, ...] = ()
     method: str = "auto"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
@@ -74,7 +75,7 @@ class Study:
             raise WhenceError("A study without a plan has nothing to repeat.", code="no_plan",
                               hint=str(self.plan.refused))
         return write_script(self.table, self.path, self.plan.spec, method or self.method, self.parameters, self.seed,
-                            self.kinds, self._testable_graph, self.question)
+                            self.kinds, self.missing, self._testable_graph, self.question)
 
     @property
     def _testable_graph(self) -> Graph | None:
@@ -114,7 +115,8 @@ def study(
     knowledge: Knowledge | None = None, spec: Spec | Mapping[str, Any] | None = None, *,
     treatment: str | None = None, outcome: str | None = None, controls: Sequence[str] | None = None,
     quantity: str | None = None, cluster: str | None = None, weights: str | None = None,
-    kinds: Mapping[str, str] | None = None, method: str = "auto", parameters: Mapping[str, Any] | None = None,
+    kinds: Mapping[str, str] | None = None, missing: Sequence[str] = (), method: str = "auto",
+    parameters: Mapping[str, Any] | None = None,
     seed: int = 0, progress: Progress = SILENT,
 ) -> Study:
     """Plan a study of ``source`` (anything ``read`` takes).
@@ -122,12 +124,13 @@ def study(
     question: plain words, e.g. ``"Does the programme raise earnings?"``. about: a description of the data.
     graph: anything ``whence.graph`` takes, or ``"learn"`` to learn one from the data. knowledge: what is known
     of the graph; given without a graph, the graph is learned within it. spec: the whole plan, instead of a
-    question. treatment, outcome, controls: fix these roles. The rest as in ``Spec`` and ``estimate``.
+    question. treatment, outcome, controls: fix these roles. kinds, missing: as in ``read``. The rest as in ``Spec`` and ``estimate``.
 
     Raises ``WhenceError`` for input that cannot be used. A question that the data or the graph cannot answer
     is not an error: ``plan.refused`` says why.
     """
-    table = read(source, kinds=kinds)
+    missing = (missing,) if isinstance(missing, str) else tuple(missing)
+    table = read(source, kinds=kinds, missing=missing)
     path = str(source) if isinstance(source, (str, Path)) else None
     if method != "auto":
         find_card("estimation", method).checked(parameters or {})
@@ -146,7 +149,7 @@ def study(
         request = Request(question, about, drawn, learn, knowledge, treatment, outcome,
                           None if controls is None else tuple(controls), extra, seed)
         plan = make_plan(table, request, progress)
-    return Study(table, plan, question, about, path, dict(kinds or {}), method, dict(parameters or {}), seed)
+    return Study(table, plan, question, about, path, dict(kinds or {}), missing, method, dict(parameters or {}), seed)
 
 
 def _given(
