@@ -7,7 +7,19 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from whence.cli.inputs import check_targets, columns, file_or_text, graph_or_learn, pairs, parameters, read_knowledge
-from whence.cli.options import Data, GraphSource, Json, Kinds, KnowledgeFile, Method, Missing, Params, Report, Script, Seed
+from whence.cli.options import (
+    Data,
+    GraphSource,
+    Json,
+    Kinds,
+    KnowledgeFile,
+    Method,
+    Missing,
+    Params,
+    Report,
+    Script,
+    Seed,
+)
 from whence.cli.progress import bars
 from whence.cli.run_study import finish
 from whence.core.errors import WhenceError

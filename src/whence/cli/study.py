@@ -11,8 +11,7 @@ from whence.cli.run_study import finish
 def study(
     data: Data, /, *,
     spec: SpecFile, graph: GraphSource = None, method: Method = "auto", param: Params = (), kinds: Kinds = (),
-    missing: Missing = (),
-    report: Report = None, script: Script = None, json: Json = False, seed: Seed = 0,
+    missing: Missing = (), report: Report = None, script: Script = None, json: Json = False, seed: Seed = 0,
 ) -> int:
     """Run a specified study: effect, checks, report and script.
 
@@ -30,6 +29,7 @@ def study(
     with bars() as progress:
         planned = plan(
             data, graph=graph_or_learn(graph), spec=read_spec(spec), kinds=pairs(kinds, "--kinds", "stage=ordinal"),
-            missing=missing, method=method, parameters=parameters(param, "estimation", method), seed=seed, progress=progress,
+            missing=missing, method=method, parameters=parameters(param, "estimation", method), seed=seed,
+            progress=progress,
         )
     return finish(planned, report, script, as_json=json, confirm=False)

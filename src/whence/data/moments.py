@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 
 MAX_CELLS = 1 << 26
 BLOCK = 1 << 16
+BLOCK_CELLS = 1 << 22
 
 
 @dataclass(frozen=True)
@@ -48,24 +49,28 @@ def moments(table: Table, names: Sequence[str]) -> Moments:
 
     Values are centred at the mean of the first complete rows before they are multiplied, so that a large
     offset costs no digits; the remaining shift is taken out with the update of Chan, Golub and LeVeque
-    (1983, American Statistician 37, eq. 1.3b). A backed table is read in one pass in the database.
+    (1983, American Statistician 37, eq. 1.3b). A backed table is gone through once, block by block, so that
+    memory does not grow with its rows.
 
     Raises ``WhenceError`` with ``unknown_column`` or ``not_numeric``.
     """
     names = tuple(names)
     if table.backing is not None:
-        return _moments_sql(table, names)
-    matrix = table.matrix(names)
-    return from_matrix(matrix, names)
+        return _accumulate(_stored_blocks(table, names), names, table.n_rows)
+    return from_matrix(table.matrix(names), names)
 
 
 def from_matrix(matrix: np.ndarray, names: tuple[str, ...]) -> Moments:
-    """Moments of the complete rows of ``matrix`` (n, d), block by block."""
-    rows, d = matrix.shape
+    """Moments of the complete rows of ``matrix`` (n, d)."""
+    rows = len(matrix)
+    return _accumulate((matrix[i : i + BLOCK] for i in range(0, rows, BLOCK)), names, rows)
+
+
+def _accumulate(blocks: Iterable[np.ndarray], names: tuple[str, ...], rows: int) -> Moments:
+    d = len(names)
     n, pilot = 0, None
     total, cross = np.zeros(d), np.zeros((d, d))
-    for start in range(0, rows, BLOCK):
-        block = matrix[start : start + BLOCK]
+    for block in blocks:
         block = block[~np.isnan(block).any(axis=1)]
         if len(block):
             if pilot is None:
@@ -74,40 +79,24 @@ def from_matrix(matrix: np.ndarray, names: tuple[str, ...]) -> Moments:
             n += len(block)
             total += centred.sum(axis=0)
             cross += centred.T @ centred
-    return _finish(names, n, rows, np.zeros(d) if pilot is None else pilot, total, cross)
-
-
-def _finish(
-    names: tuple[str, ...], n: int, rows: int, pilot: np.ndarray, total: np.ndarray, cross: np.ndarray
-) -> Moments:
     shift = total / max(n, 1)
     covariance = (cross - n * np.outer(shift, shift)) / max(n - 1, 1)
-    return Moments(names, n, pilot + shift, covariance, rows - n)
+    return Moments(names, n, (np.zeros(d) if pilot is None else pilot) + shift, covariance, rows - n)
 
 
-def _moments_sql(table: Table, names: tuple[str, ...]) -> Moments:
+def _stored_blocks(table: Table, names: tuple[str, ...]) -> Iterator[np.ndarray]:
+    """Runs of rows of a backed table as matrices, NaN for missing."""
     backing: Backing = table.backing
-    stored = [_stored(table, name) for name in names]
-    values = [_number_sql(s) for s in stored]
-    given = ", ".join(f"{v} AS v{i}" for i, v in enumerate(values))
-    complete = " AND ".join(f"v{i} IS NOT NULL" for i in range(len(names))) or "true"
-    source = f"(SELECT {given or '1 AS one'} FROM data)"
-    d = len(names)
-    pilots = ", ".join(f"avg(v{i})" for i in range(d))
-    pilot = np.zeros(d)
-    if d:
-        (row,) = backing.database.rows(f"SELECT {pilots} FROM (SELECT * FROM {source} WHERE {complete} LIMIT 10000)")
-        pilot = np.array([0.0 if v is None else float(v) for v in row])
-    pairs = [(i, j) for i in range(d) for j in range(i + 1)]
-    centred = ", ".join(f"v{i} - ({float(pilot[i])!r}::DOUBLE) AS z{i}" for i in range(d))
-    sums = ["count(*)", *(f"sum(z{i})" for i in range(d)), *(f"sum(z{i} * z{j})" for i, j in pairs)]
-    sql = f"SELECT {', '.join(sums)} FROM (SELECT {centred or '1 AS one'} FROM {source} WHERE {complete})"
-    (row,) = backing.database.rows(sql)
-    n, found = int(row[0]), np.array([0.0 if v is None else float(v) for v in row[1:]])
-    cross = np.zeros((d, d))
-    for (i, j), value in zip(pairs, found[d:], strict=True):
-        cross[i, j] = cross[j, i] = value
-    return _finish(names, n, backing.n_rows, pilot, found[:d], cross)
+    values = ", ".join(f"{_number_sql(_stored(table, name))} AS v{i}" for i, name in enumerate(names))
+    size = max(1, BLOCK_CELLS // max(len(names), 1))
+    for start in range(0, backing.n_rows, size):
+        stop = min(start + size, backing.n_rows)
+        block = np.empty((stop - start, len(names)))
+        if names:
+            sql = f"SELECT {values} FROM data WHERE rowid >= {start} AND rowid < {stop}"
+            for i, column in enumerate(backing.database.arrays(sql)):
+                block[:, i] = np.ma.filled(column, np.nan)
+        yield block
 
 
 def _stored(table: Table, name: str) -> Stored:

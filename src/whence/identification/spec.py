@@ -62,7 +62,10 @@ class Spec:
     assumptions: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("treatments", "outcomes", "controls", "instruments", "mediators", "population", "assumptions"):
+        for name in ("treatments", "outcomes", "controls", "instruments", "mediators"):
+            # A name given twice in one role says nothing new.
+            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
+        for name in ("population", "assumptions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         if self.strategy not in get_args(Strategy):
             raise unknown_name("strategy", self.strategy, get_args(Strategy), code="unknown_strategy")

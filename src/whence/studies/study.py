@@ -124,7 +124,8 @@ def study(
     question: plain words, e.g. ``"Does the programme raise earnings?"``. about: a description of the data.
     graph: anything ``whence.graph`` takes, or ``"learn"`` to learn one from the data. knowledge: what is known
     of the graph; given without a graph, the graph is learned within it. spec: the whole plan, instead of a
-    question. treatment, outcome, controls: fix these roles. kinds, missing: as in ``read``. The rest as in ``Spec`` and ``estimate``.
+    question. treatment, outcome, controls: fix these roles. kinds, missing: as in ``read``. The rest as in
+    ``Spec`` and ``estimate``.
 
     Raises ``WhenceError`` for input that cannot be used. A question that the data or the graph cannot answer
     is not an error: ``plan.refused`` says why.
