@@ -30,7 +30,8 @@ def test_schema_names_every_field() -> None:
 
 
 def test_columns_are_listed_once() -> None:
-    assert FULL.columns == ("schooling", "wage", "age", "region", "distance", "job", "score", "year", "person", "town", "w")
+    assert FULL.columns == (
+        "schooling", "wage", "age", "region", "distance", "job", "score", "year", "person", "town", "w")
 
 
 def test_a_control_given_twice_is_one_control() -> None:
@@ -55,7 +56,9 @@ def test_problems_are_named(changes: dict[str, Any], code: str) -> None:
     assert caught.value.code == code
 
 
-@pytest.mark.parametrize(("text", "code"), [("{", "bad_json"), ("[1]", "bad_spec"), ("", "bad_json"), ("null", "bad_spec")])
+@pytest.mark.parametrize(("text", "code"), [
+    ("{", "bad_json"), ("[1]", "bad_spec"), ("", "bad_json"), ("null", "bad_spec"),
+])
 def test_text_that_is_no_spec(text: str, code: str) -> None:
     with pytest.raises(WhenceError) as caught:
         Spec.from_json(text)
