@@ -22,7 +22,7 @@ def demo(*, folder: Folder = "out", json: Json = False, seed: Seed = 0) -> int:
 
     Writes the data, their description and a causal graph to a folder, answers the question, checks the answer and
     writes the report there. The last lines give the command that asks the same question. The data come with
-    pip install 'whence[demo]'.
+    pip install causaldata pandas.
 
     Examples:
 

@@ -17,17 +17,19 @@ REQUIRED = {
     "numpy": "numpy", "scipy": "scipy", "narwhals": "narwhals", "duckdb": "duckdb", "scikit-learn": "sklearn",
     "pydantic": "pydantic", "cyclopts": "cyclopts", "rich": "rich", "jinja2": "jinja2",
 }  # fmt: skip
-# Distribution -> (module, what it is for, the extra that brings it).
+# Distribution -> (module, what it is for). Hints name these and never whence itself: the package index has an
+# unrelated project of that name.
 OPTIONAL = {
-    "causaldata": ("causaldata", "the data of the demonstration", "demo"),
-    "pandas": ("pandas", "pandas frames in", "frames"),
-    "polars": ("polars", "polars frames in", "frames"),
-    "pyarrow": ("pyarrow", "Arrow tables and Feather files in", "frames"),
+    "causaldata": ("causaldata", "the data of the demonstration"),
+    "pandas": ("pandas", "pandas frames in"),
+    "polars": ("polars", "polars frames in"),
+    "pyarrow": ("pyarrow", "Arrow tables and Feather files in"),
 }
 THREAD_VARIABLES = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
+REINSTALL = "in the folder whence was cloned to: pip install --force-reinstall --no-deps ."
 COMPILER_HELP = (
     "Install a C++17 compiler (Debian, Ubuntu: apt install g++; Fedora: dnf install gcc-c++; macOS: "
-    "xcode-select --install), then reinstall: pip install --force-reinstall --no-deps whence"
+    f"xcode-select --install), then reinstall, {REINSTALL}"
 )
 
 
@@ -58,7 +60,7 @@ def examine() -> dict[str, Any]:
     temporary = _temporary_folder()
     problems = []
     if missing:
-        problems.append(f"Missing: {', '.join(missing)}. Get them: pip install --force-reinstall whence")
+        problems.append(f"Missing: {', '.join(missing)}. Get them: pip install {' '.join(missing)}")
     if not temporary["writable"]:
         problems.append(
             f"No temporary folder can be written to ({temporary['reason']}). Set TMPDIR to one that can."
@@ -90,7 +92,7 @@ def _kernel() -> dict[str, Any]:
         return {"backend": BACKEND, "reason": reason, "remedy": COMPILER_HELP}
     return {
         "backend": BACKEND, "reason": reason,
-        "remedy": f"A compiler is here ({compiler}): pip install --force-reinstall --no-deps --no-binary whence whence",
+        "remedy": f"A compiler is here ({compiler}). Reinstall, {REINSTALL}",
     }
 
 
@@ -104,7 +106,7 @@ def _threads() -> dict[str, Any]:
 
 
 def _optional(name: str) -> dict[str, Any]:
-    module, purpose, extra = OPTIONAL[name]
+    module, purpose = OPTIONAL[name]
     try:
         version = metadata.version(name)
     except metadata.PackageNotFoundError:
@@ -112,7 +114,7 @@ def _optional(name: str) -> dict[str, Any]:
     present = version is not None and util.find_spec(module) is not None
     return {
         "name": name, "version": version, "purpose": purpose, "present": present,
-        "get": None if present else f"pip install 'whence[{extra}]'",
+        "get": None if present else f"pip install {name}",
     }
 
 

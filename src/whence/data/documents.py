@@ -85,7 +85,7 @@ def from_arrow_file(path: Path) -> Columns:
     except ImportError:
         raise WhenceError(
             f"Reading {path.name} needs the package pyarrow, which is not installed.",
-            code="missing_package", value="pyarrow", hint="pip install 'whence[frames]'",
+            code="missing_package", value="pyarrow", hint="Install it with: pip install pyarrow",
         ) from None
     try:
         try:

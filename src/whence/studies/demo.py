@@ -1,7 +1,7 @@
 """The demonstration: a real question on a real cohort, with a graph drawn from what is known.
 
 The data are the NHANES I Epidemiologic Follow-up Study as distributed with Hernan and Robins, "Causal
-Inference: What If" (2020), and shipped by the ``causaldata`` package (the extra ``demo``).
+Inference: What If" (2020), and shipped by the ``causaldata`` package (in the extra ``demo``).
 """
 
 from __future__ import annotations
@@ -83,7 +83,7 @@ def _frames() -> tuple[Any, list[tuple[str, str]]]:
     spec = importlib.util.find_spec("causaldata")
     if spec is None or not spec.submodule_search_locations or importlib.util.find_spec("pandas") is None:
         raise WhenceError("The demo's data are not installed.", code="missing_extra", value="demo",
-                          hint="Install them with: pip install 'whence[demo]'")
+                          hint="Install them with: pip install causaldata pandas")
     import pandas as pd
 
     load: Any = pd.read_stata  # its declared type admits a reader, which these arguments never give
