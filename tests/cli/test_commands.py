@@ -314,7 +314,7 @@ def test_doctor_names_the_way_to_what_is_missing(whence: Any, monkeypatch: pytes
 
     monkeypatch.setattr(kernels, "BACKEND", "numpy")
     monkeypatch.setattr(doctor.shutil, "which", lambda name: None)
-    monkeypatch.setitem(doctor.OPTIONAL, "no-such-package", ("no_such_module", "nothing", "demo"))
+    monkeypatch.setitem(doctor.OPTIONAL, "no-such-package", ("no_such_module", "nothing"))
     ran = whence("doctor")
     assert ran.status == 0, "slower and without optional parts is still well"
-    assert "C++17 compiler" in ran.out and "pip install causaldata" in ran.out
+    assert "C++17 compiler" in ran.out and "pip install no-such-package" in ran.out
