@@ -91,3 +91,10 @@ def test_parameters_take_the_type_of_the_card() -> None:
     assert inputs.parameters(("level=high",), "estimation", "regression") == {"level": "high"}
     assert inputs.parameters(("novel=x",), "estimation", "regression") == {"novel": "x"}
     assert code(inputs.parameters, ("level=0.9",), "estimation", "regresion") == "unknown_method"
+
+
+def test_knowledge_as_lines_says_the_same_as_json(tmp_path: Path) -> None:
+    lines, braces = tmp_path / "knowledge.txt", tmp_path / "knowledge.json"
+    lines.write_text("tier: age sex\ntier: recovery\nforbid sex --> recovery\n")
+    braces.write_text('{"tiers": [["age", "sex"], ["recovery"]], "forbidden": [["sex", "recovery"]]}')
+    assert inputs.read_knowledge(str(lines)) == inputs.read_knowledge(str(braces))

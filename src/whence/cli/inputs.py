@@ -91,12 +91,15 @@ def read_spec(path: str) -> Spec:
 
 
 def read_knowledge(path: str | None) -> Knowledge | None:
-    """The background knowledge in a JSON file."""
+    """The background knowledge in a file: JSON when it begins with a brace, else lines of words."""
     if path is None:
         return None
     from whence.graphs.knowledge import Knowledge
 
-    given = parse_json(text_file(path, "The knowledge file"), f"The knowledge file {path!r}")
+    text = text_file(path, "The knowledge file")
+    if not text.lstrip().startswith(("{", "[")):
+        return Knowledge.from_text(text)
+    given = parse_json(text, f"The knowledge file {path!r}")
     if not isinstance(given, dict):
         raise WhenceError(
             f"The knowledge file {path!r} must hold a JSON object.", code="bad_knowledge", value=type(given).__name__,

@@ -46,7 +46,7 @@ KnowledgeFile = Annotated[
     str | None,
     Parameter(
         name="--knowledge", metavar="FILE",
-        help='What is known of the graph, as JSON: {"tiers": [...], "required": [...], "forbidden": [...]}.',
+        help="What is known of the graph: lines 'tier: age sex', 'require a --> b', 'forbid a --> b'; or JSON.",
     ),
 ]
 GraphSource = Annotated[
