@@ -20,8 +20,9 @@ from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
 from whence.identification.identify import Identified, NotIdentified, identify
 from whence.identification.spec import Spec
+from whence.studies.designs import other_design
 from whence.studies.question import CLOSE, Match, Reading, read_question
-from whence.studies.roles import choose_controls, dated_before, is_identifier, unusable
+from whence.studies.roles import choose_controls, dated_before, is_identifier, measured_later, unusable
 from whence.studies.words import Description, descriptions
 
 
@@ -88,7 +89,8 @@ def make_plan(table: Table, request: Request, progress: Progress = SILENT) -> Pl
     treatment, outcome = reading.treatment.column, reading.outcome.column
     graph, discovery = request.graph, None
     if graph is None and request.controls is None and (request.learn or request.knowledge is not None):
-        learned = _learn(table, request, treatment, outcome, progress)
+        learned, left_out = _learn(table, request, treatment, outcome, described, progress)
+        choices += left_out
         if isinstance(learned, Refused):
             return Plan(None, learned, tuple(choices))
         discovery, graph = learned, learned.graph
@@ -159,11 +161,25 @@ def _candidates(match: Match) -> dict[str, float]:
     return {match.column: match.score, str(match.runner_up): match.runner_up_score}
 
 
-def _learn(table: Table, request: Request, treatment: str, outcome: str, progress: Progress) -> Discovery | Refused:
+def _learn(
+    table: Table, request: Request, treatment: str, outcome: str, described: Mapping[str, Description],
+    progress: Progress,
+) -> tuple[Discovery | Refused, list[Remark]]:
+    """A graph over the usable columns, without those measured after the treatment unless knowledge names them:
+    what follows the treatment is no common cause, and a mistaken arrow would make it one."""
     named = request.knowledge.names if request.knowledge is not None else frozenset()
-    columns = [n for n in table.names if n in named or n in (treatment, outcome)
-               or (unusable(table, n) is None and not is_identifier(table, n))]
-    return discover(table.select(columns), knowledge=request.knowledge, seed=request.seed, progress=progress)
+    columns, left_out = [], []
+    for name in table.names:
+        if name in named or name in (treatment, outcome):
+            columns.append(name)
+        elif unusable(table, name) is None and not is_identifier(table, name):
+            reason = measured_later(name, treatment, described)
+            if reason is None:
+                columns.append(name)
+            else:
+                left_out.append(Remark("excluded", f"{name} is left out of the graph: {reason}.", (name,)))
+    learned = discover(table.select(columns), knowledge=request.knowledge, seed=request.seed, progress=progress)
+    return learned, left_out
 
 
 def _from_graph(
@@ -223,10 +239,18 @@ def _from_words(
     treatment, outcome = reading.treatment.column, reading.outcome.column
     warnings: tuple[Remark, ...] = ()
     strategy, controls = "adjustment", request.controls
+    cue = other_design(f"{request.question or ''}\n{request.about or ''}")
     if reading.randomised is not None:
         strategy = "rct"
         choices.append(Remark("design", f"The treatment was assigned at random: {reading.randomised!r}"))
         controls = controls or ()
+    elif controls is None and cue is not None:
+        refused = Refused(
+            "no_estimator", f"The description says {cue.words!r}, which points to {cue.design}. That design cannot be "
+            "estimated yet, and adjusting for covariates would answer another question.",
+            {"strategy": cue.strategy, "sentence": cue.sentence},
+            "To adjust all the same, name what to adjust for with controls=[...] (--controls), or give a graph.")
+        return Plan(None, refused, tuple(choices))
     elif controls is None:
         controls, left_out = choose_controls(table, treatment, outcome, described)
         choices += left_out

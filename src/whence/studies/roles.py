@@ -71,7 +71,7 @@ def why_not(
     missing = float(table.column(name).missing.mean())
     if missing > MOST_MISSING:
         return f"it is missing on {missing:.0%} of the rows"
-    if reason := _later(name, treatment, described):
+    if reason := measured_later(name, treatment, described):
         return reason
     for other, role in ((treatment, "treatment"), (outcome, "outcome")):
         if _near_copy(table, name, other):
@@ -79,7 +79,7 @@ def why_not(
     return None
 
 
-def _later(name: str, treatment: str, described: Mapping[str, Description]) -> str | None:
+def measured_later(name: str, treatment: str, described: Mapping[str, Description]) -> str | None:
     """Words or years that place the column after the treatment began."""
     text = described[name].text if name in described else ""
     if match := _LATER.search(name) or _LATER.search(text):
