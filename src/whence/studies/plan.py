@@ -232,6 +232,19 @@ def _control_remarks(spec: Spec, identified: Identified) -> list[Remark]:
             for reason, names in together.items()]
 
 
+def _assumed(controls: tuple[str, ...]) -> Remark:
+    """What an analysis without a graph takes on faith."""
+    if not controls:
+        return Remark("assumed_unconfounded", "No graph was given and no column can be adjusted for. The groups are "
+                      "compared as they are, which is right only if nothing affects both treatment and outcome.")
+    one = len(controls) == 1
+    return Remark(
+        "assumed_pretreatment",
+        f"No graph was given, so {'the only usable column is' if one else f'all {len(controls)} usable columns are'} "
+        f"adjusted for. That is right only if {'it is not' if one else 'none of them is'} affected by the treatment "
+        f"and {'it is the only' if one else 'together they hold every'} common cause.", controls)
+
+
 def _from_words(
     table: Table, request: Request, reading: Reading, described: Mapping[str, Description], choices: list[Remark]
 ) -> Plan:
@@ -254,9 +267,6 @@ def _from_words(
     elif controls is None:
         controls, left_out = choose_controls(table, treatment, outcome, described)
         choices += left_out
-        warnings = (Remark(
-            "assumed_pretreatment",
-            f"No graph was given, so all {len(controls)} usable columns are adjusted for. That is right only if none "
-            "of them is affected by the treatment and together they hold every common cause.", controls),)
+        warnings = (_assumed(controls),)
     spec = Spec(strategy, (treatment,), (outcome,), controls=controls, **request.extra)
     return Plan(spec, None, tuple(choices), warnings)
