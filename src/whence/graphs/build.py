@@ -12,14 +12,17 @@ import numpy as np
 
 from whence.core.errors import WhenceError, unknown_name
 from whence.graphs.classes import ADMG, CLASSES, CPDAG, DAG, MAG, MPDAG, PAG
-from whence.graphs.formats import dagitty, dot, edgelist, json, matrix, networkx
+from whence.graphs.formats import bif, csv, dagitty, dot, edgelist, graphml, json, lavaan, matrix, networkx, tetrad
 from whence.graphs.formats.draft import Draft
 from whence.graphs.graph import Graph, edge_marks, edge_text, matrices_from_edges
 
-_ENDINGS = (".dot", ".gv", ".dagitty", ".dag", ".json", ".txt")
+_BY_ENDING = {".bif": bif.read, ".csv": csv.read, ".graphml": graphml.read, ".tetrad": tetrad.read,
+              ".lavaan": lavaan.read, ".lav": lavaan.read}
+_ENDINGS = (".dot", ".gv", ".dagitty", ".dag", ".json", ".txt", *_BY_ENDING)
 _TITLE = r"\b\s*(\"[^\"]*\"|[\w.]+)?\s*\{"
 _DAGITTY = re.compile(rf"({'|'.join(dagitty.KEYWORDS)}){_TITLE}", re.IGNORECASE)
 _DOT = re.compile(rf"(strict\s+)?({'|'.join(dot.KEYWORDS)}){_TITLE}", re.IGNORECASE)
+_BIF = re.compile(rf"network{_TITLE}|variable{_TITLE}\s*type\b")
 _COMMENT = re.compile(r"(?:\s+|//[^\n]*|#[^\n]*|/\*.*?\*/)+", re.DOTALL)
 
 
@@ -27,8 +30,9 @@ def graph(source: Any, kind: str | None = None, latents: Iterable[str] = ()) -> 
     """A graph of class ``kind``, or of the class its edges call for.
 
     source: dagitty text, DOT text, an edge list (``"a --> b; b <-> c; d"``, or triples and lone names), JSON
-    text or the dict of ``Graph.to_dict``, a path to a file with such text, a networkx graph, a pandas frame or
-    ``{"names", "matrix"}`` (see ``formats.matrix`` for its conventions), or a Graph.
+    text or the dict of ``Graph.to_dict``, BIF, GraphML, Tetrad's text, lavaan's (``"y ~ x + z"``), a path to a
+    file with such text or a .csv matrix, a networkx graph, a pandas frame or ``{"names", "matrix"}`` (see
+    ``formats.matrix`` for its conventions), or a Graph.
     kind: ``"DAG"``, ``"CPDAG"``, ``"MPDAG"``, ``"ADMG"``, ``"MAG"`` or ``"PAG"``. Without it: circles make a
     PAG; <-> an ADMG, with --- a MAG; --- a CPDAG if it is one, else an MPDAG; --> alone a DAG. A graph of
     another class keeps its edges and is checked anew (``transform.to_cpdag`` gives the class of a DAG).
@@ -99,9 +103,9 @@ def _inferred(parts: tuple[Any, ...], edges: set[str], claimed: str | None) -> G
 
 def _draft(source: Any) -> Draft:
     if isinstance(source, Path):
-        return _from_text(_file(source))
+        return _from_file(source)
     if isinstance(source, str):
-        return _from_text(_file(Path(source)) if _is_path(source) else source)
+        return _from_file(Path(source)) if _is_path(source) else _from_text(source)
     if isinstance(source, Mapping):
         return matrix.from_dict(source) if {"names", "matrix"} <= set(source) else json.from_dict(source)
     if networkx.looks_like(source):
@@ -116,7 +120,8 @@ def _draft(source: Any) -> Draft:
                           hint='Give {"names": [...], "matrix": matrix} or a pandas frame.')
     raise WhenceError(
         f"A graph cannot be read from {type(source).__name__}.", code="bad_graph", value=type(source).__name__,
-        allowed=("dagitty text", "DOT text", "edge list", "JSON", "path", "networkx graph", "named matrix"),
+        allowed=("dagitty text", "DOT text", "edge list", "JSON", "BIF", "GraphML", "Tetrad text", "lavaan text",
+                 "path", "networkx graph", "named matrix"),
     )
 
 
@@ -125,8 +130,12 @@ def _is_path(text: str) -> bool:
     if "\n" in text or not text.strip():
         return False
     if text.lower().endswith(_ENDINGS) or os.sep in text:
-        return os.path.isfile(text) or not re.search(r"[{};,\"]|->|<-|--|\s/|/\s", text)
+        return os.path.isfile(text) or not re.search(r"[{};,\"<>]|->|<-|--|\s/|/\s", text)
     return False
+
+
+def _from_file(path: Path) -> Draft:
+    return _BY_ENDING.get(path.suffix.lower(), _from_text)(_file(path))
 
 
 def _file(path: Path) -> str:
@@ -154,4 +163,9 @@ def _from_text(text: str) -> Draft:
         return dagitty.read(text)
     if _DOT.match(body):
         return dot.read(text)
+    if _BIF.match(body):
+        return bif.read(text)
+    for form in (tetrad, graphml, lavaan):
+        if form.HEAD.match(body):
+            return form.read(text)
     return json.read(text) if body.startswith(("{", "[")) else edgelist.read(text)

@@ -1,8 +1,12 @@
-"""Named matrices: 0/1 adjacency, or end marks in the pcalg convention, both ways.
+"""Named matrices: 0/1 adjacency, pcalg's two kinds and causal-learn's, both ways.
 
 ``"adjacency"``: entry [i, j] = 1 says i --> j; 1 both ways says i --- j. ``"marks"``: entry [i, j] is the
-mark at j's end: 0 none, 1 circle, 2 arrowhead, 3 tail (pcalg's ``amat.pag``). A matrix with a 2 or 3 in it is
-taken for marks and any other for adjacency, so a matrix of circles alone needs ``"convention": "marks"``.
+mark at j's end: 0 none, 1 circle, 2 arrowhead, 3 tail (pcalg's ``amat.pag``, another name for it).
+``"amat.cpdag"`` (pcalg): adjacency turned, entry [i, j] = 1 says i <-- j. ``"causal-learn"``: entry [i, j] is
+the mark at i's end: 0 none, -1 tail, 1 arrowhead, 2 circle.
+
+A matrix with a -1 in it is taken for causal-learn's, else one with a 2 or 3 for marks and any other for
+adjacency. So pcalg's matrix of a DAG or CPDAG, and one of circles alone, need their ``"convention"``.
 """
 
 from __future__ import annotations
@@ -14,31 +18,49 @@ import numpy as np
 
 from whence.core.errors import WhenceError
 from whence.graphs.formats.draft import Draft
-from whence.graphs.graph import Graph, edge_text
+from whence.graphs.graph import ARROW, CIRCLE, NONE, TAIL, Graph, edge_text
 
-CONVENTIONS = ("adjacency", "marks")
+CONVENTIONS = ("adjacency", "marks", "amat.pag", "amat.cpdag", "causal-learn")
+_CAUSAL_LEARN = {NONE: 0, TAIL: -1, ARROW: 1, CIRCLE: 2}
 
 
 def read(names: Iterable[Any], matrix: Any, convention: str | None = None) -> Draft:
     """The edges of a square matrix. Raises ``WhenceError`` (``bad_matrix``) that names the entry."""
-    if convention not in (None, *CONVENTIONS):
-        raise WhenceError(f"There is no matrix convention {convention!r}.", code="bad_matrix", value=convention,
-                          allowed=CONVENTIONS, hint=f"Allowed: {', '.join(CONVENTIONS)}.")
+    if convention is not None:
+        _check_convention(convention)
     labels = _labels(names)
     entries = _checked(labels, matrix)
     if convention is None:
-        convention = "marks" if (entries > 1).any() else "adjacency"
-    if convention == "adjacency":
-        _refuse(entries > 1, labels, entries, "0 or 1")
-        marks = np.where(entries == 1, np.where(entries.T == 1, 3, 2), np.where(entries.T == 1, 3, 0))
-    else:
-        _refuse((entries == 0) & (entries.T != 0), labels, entries, "a mark, since the opposite entry has one,")
-        marks = entries
+        convention = "causal-learn" if (entries < 0).any() else "marks" if (entries > 1).any() else "adjacency"
+    marks = _marks(labels, entries, convention)
     edges = [
         (labels[i], edge_text(int(marks[j, i]), int(marks[i, j])), labels[j])
         for i, j in np.argwhere(np.triu(marks) != 0)
     ]
     return Draft(labels, tuple(edges))
+
+
+def _check_convention(convention: Any) -> None:
+    if convention not in CONVENTIONS:
+        raise WhenceError(f"There is no matrix convention {convention!r}.", code="bad_matrix", value=convention,
+                          allowed=CONVENTIONS, hint=f"Allowed: {', '.join(CONVENTIONS)}.")
+
+
+def _marks(labels: tuple[str, ...], entries: np.ndarray, convention: str) -> np.ndarray:
+    """Entry [i, j] as the mark at j's end."""
+    if convention in ("adjacency", "amat.cpdag"):
+        _refuse((entries > 1) | (entries < 0), labels, entries, "0 or 1")
+        to = entries if convention == "adjacency" else entries.T
+        return np.where(to == 1, np.where(to.T == 1, TAIL, ARROW), np.where(to.T == 1, TAIL, NONE))
+    if convention == "causal-learn":
+        _refuse(entries > 2, labels, entries, "-1, 0, 1 or 2")
+    else:
+        _refuse(entries < 0, labels, entries, "0, 1, 2 or 3")
+    _refuse((entries == 0) & (entries.T != 0), labels, entries, "a mark, since the opposite entry has one,")
+    if convention != "causal-learn":
+        return entries
+    back = {code: mark for mark, code in _CAUSAL_LEARN.items()}
+    return np.vectorize(back.__getitem__, otypes=[np.int8])(entries.T)
 
 
 def _labels(names: Iterable[Any]) -> tuple[str, ...]:
@@ -62,7 +84,7 @@ def _checked(labels: tuple[str, ...], matrix: Any) -> np.ndarray:
             f"The matrix has shape {entries.shape}; {d} names need ({d}, {d}).", code="bad_matrix",
             value=list(entries.shape), allowed=f"({d}, {d})",
         )
-    _refuse(~np.isin(entries, (0, 1, 2, 3)), labels, entries, "0, 1, 2 or 3")
+    _refuse(~np.isin(entries, (-1, 0, 1, 2, 3)), labels, entries, "0, 1, 2 or 3")
     _refuse(np.diag(entries.diagonal() != 0), labels, entries, "0, since a node has no edge to itself,")
     return entries.astype(np.int8)
 
@@ -101,23 +123,27 @@ def from_dict(given: Mapping[str, Any]) -> Draft:
 
 
 def write(graph: Graph, convention: str = "marks") -> dict[str, Any]:
-    """A dict that ``whence.graph`` reads back. Adjacency holds --> and --- only.
+    """A dict that ``whence.graph`` reads back. Adjacency (either way) holds --> and --- only.
 
     Latent nodes are not marked in a matrix, and neither convention has two edges for one pair: both raise
     ``WhenceError`` (``cannot_write``), as do edges that the convention lacks.
     """
-    if convention not in CONVENTIONS:
-        raise WhenceError(f"There is no matrix convention {convention!r}.", code="bad_matrix", value=convention,
-                          allowed=CONVENTIONS, hint=f"Allowed: {', '.join(CONVENTIONS)}.")
+    _check_convention(convention)
     texts = {edge for _, edge, _ in graph.edges()}
     if graph.latents:
         raise _cannot("latent nodes", sorted(graph.latents))
     if len(graph.edges()) != np.count_nonzero(np.triu(graph.marks)):
         raise _cannot("two edges between one pair", None)
-    if convention == "adjacency" and texts - {"-->", "---"}:
+    binary = convention in ("adjacency", "amat.cpdag")
+    if binary and texts - {"-->", "---"}:
         raise _cannot(f"{sorted(texts - {'-->', '---'})[0]} edges as 0/1 adjacency", sorted(texts))
-    marks = graph.marks
-    matrix = marks if convention == "marks" else ((marks == 2) | ((marks == 3) & (marks.T == 3))).astype(np.int8)
+    matrix = graph.marks
+    if binary:
+        matrix = ((matrix == ARROW) | ((matrix == TAIL) & (matrix.T == TAIL))).astype(np.int8)
+    if convention == "amat.cpdag":
+        matrix = matrix.T
+    elif convention == "causal-learn":
+        matrix = np.vectorize(_CAUSAL_LEARN.__getitem__, otypes=[np.int8])(matrix.T)
     return {"names": list(graph.names), "matrix": matrix.tolist(), "convention": convention}
 
 
