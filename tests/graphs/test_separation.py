@@ -160,10 +160,10 @@ def test_bad_queries(query, code):
     assert error.value.code == code
 
 
-def test_a_pag_is_refused():
-    with pytest.raises(WhenceError, match="not for PAG") as error:
+def test_a_pag_of_no_mag_is_refused():
+    with pytest.raises(WhenceError, match="a o-> b should be a o-o b") as error:
         separated(graph("a o-> b"), "a", "b")
-    assert error.value.code == "unsupported_graph"
+    assert error.value.code == "not_a_pag"
 
 
 def test_cpdag_kind_is_kept():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 from typing import ClassVar, final
 
 import numpy as np
@@ -10,7 +11,9 @@ import numpy as np
 from whence.core.errors import WhenceError
 from whence.graphs.bits import closure, find_cycle, ones, shortest_path
 from whence.graphs.graph import ARROW, CIRCLE, TAIL, Graph, cycle_error, edge_text
+from whence.graphs.inducing import inducing_pairs, inducing_path
 from whence.graphs.orient import class_of, extension, first_unclosed
+from whence.graphs.zhang import class_of_mag, member_of_pag
 
 
 @final
@@ -96,10 +99,10 @@ class MPDAG(Graph):
 
 @final
 class MAG(Graph):
-    """A mixed ancestral graph: -->, <-> and ---, over measured nodes only.
+    """A maximal ancestral graph: -->, <-> and ---, over measured nodes only.
 
-    Checked: no directed cycle, no a <-> b where a is an ancestor of b, no arrowhead at an end of ---.
-    Maximality (every pair without an edge can be separated) is not checked.
+    Checked in full: no directed cycle, no a <-> b where a is an ancestor of b, no arrowhead at an end of ---,
+    and maximality: no inducing path between two nodes without an edge, so that something separates them.
     """
 
     def __post_init__(self) -> None:
@@ -108,6 +111,7 @@ class MAG(Graph):
         _measured(self)
         _acyclic(self)
         _ancestral(self)
+        _maximal(self)
 
 
 @final
@@ -115,7 +119,8 @@ class PAG(Graph):
     """A partial ancestral graph: a class of MAGs; a circle is an end that may be an arrowhead or a tail.
 
     Checked: what its arrowheads and tails must obey in every member (no directed cycle, no a <-> b where a
-    is an ancestor of b, no arrowhead at an end of ---). That a class has exactly these marks is not checked.
+    is an ancestor of b, no arrowhead at an end of ---). That a class has exactly these marks is checked by
+    ``member``, not on construction: what is learned from data, or narrowed by knowledge, need not be one.
     """
 
     def __post_init__(self) -> None:
@@ -123,6 +128,15 @@ class PAG(Graph):
         _measured(self)
         _acyclic(self)
         _ancestral(self)
+
+    @functools.cached_property
+    def member(self) -> MAG:
+        """A MAG of the class, the same one whatever the order of the nodes; it has --- only where the PAG has.
+
+        Raises ``WhenceError`` (``not_a_pag``) when this is the PAG of no MAG; the check is exact, because
+        the MAG tried is a member whenever there is one (Zhang 2008, theorem 2).
+        """
+        return _member_of_pag(self)
 
 
 CLASSES: dict[str, type[Graph]] = {c.__name__: c for c in (DAG, CPDAG, MPDAG, ADMG, MAG, PAG)}
@@ -207,6 +221,50 @@ def _ancestral(graph: Graph) -> None:
         raise WhenceError(
             f"An arrowhead points at {node!r}, an end of {a} --- {b}.", code="not_ancestral", value=[a, b],
         )
+
+
+def _maximal(graph: Graph) -> None:
+    bits = graph.bits
+    for i, j in inducing_pairs(bits):
+        a, b = bits.names[i], bits.names[j]
+        path = [bits.names[k] for k in inducing_path(bits, i, j)]
+        walk = a + "".join(f" {_edge(graph, graph.marks, s, t).split()[1]} {t}" for s, t in itertools.pairwise(path))
+        edge = "-->" if bits.ancestors[j] >> i & 1 else "<--" if bits.ancestors[i] >> j & 1 else "<->"
+        raise WhenceError(
+            f"This is not maximal: {a} and {b} have no edge, and nothing separates them, because of the inducing "
+            f"path {walk}.", code="not_maximal", value=[a, b], hint=f"Add {a} {edge} {b}.",
+        )
+
+
+def _member_of_pag(graph: PAG) -> MAG:
+    order = _name_order(graph)
+    back = np.ix_(*[np.argsort(order)] * 2)
+    found = member_of_pag(graph.marks[np.ix_(order, order)])
+    if found is None:
+        raise WhenceError(
+            "This is the PAG of no MAG: its o-o edges have a cycle of four or more without a chord, which would "
+            "be undirected.", code="not_a_pag", value=_circle_edges(graph),
+        )
+    try:
+        mag = MAG(graph.names, found[back])
+    except WhenceError as error:
+        raise WhenceError(
+            f"This is the PAG of no MAG. {error.message}", code="not_a_pag", value=error.value, hint=error.hint,
+        ) from error
+    expected = class_of_mag(found)[back]
+    wrong = graph.marks != expected
+    if wrong.any():
+        a, b = _first(graph, wrong)
+        have, want = _edge(graph, graph.marks, a, b), _edge(graph, expected, a, b)
+        raise WhenceError(
+            f"This is the PAG of no MAG: {have} should be {want}, as in the class of the MAG built from its marks.",
+            code="not_a_pag", value=[a, b], hint="A MAG is turned into its PAG by to_pag.",
+        )
+    return mag
+
+
+def _circle_edges(graph: Graph) -> list[list[str]]:
+    return [[a, b] for a, edge, b in graph.edges() if edge == "o-o"]
 
 
 def _measured(graph: Graph) -> None:

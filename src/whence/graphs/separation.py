@@ -2,7 +2,8 @@
 
 A path is open given Z when every inner node with two arrowheads at it (a collider) is in Z or has a
 descendant there, and no other inner node is in Z. Two sets are separated when every path between them is
-blocked; in a DAG, ADMG or MAG that is the independence the graph implies.
+blocked; in a DAG, ADMG or MAG that is the independence the graph implies, and in a class (CPDAG, MPDAG,
+PAG) the one that all its members imply.
 """
 
 from __future__ import annotations
@@ -26,8 +27,8 @@ class Separation:
     """Whether x and y are separated given a set; it acts as that truth value.
 
     x, y, given: sorted names. path: when not separated, an open path as steps ``(a, "-->", b)`` read from x
-    to y. member: for a CPDAG or MPDAG, the DAG of the class in which the path is to be read (the verdict
-    holds in all of them).
+    to y. member: for a class, the DAG (of a CPDAG or MPDAG) or MAG (of a PAG) in which the path is to be
+    read (the verdict holds in all of them).
     """
 
     separated: bool
@@ -60,10 +61,11 @@ def separated(
 ) -> Separation:
     """Whether every path between x and y is blocked given ``given``.
 
-    graph: DAG, ADMG, MAG, or a CPDAG or MPDAG (all members agree). x, y, given: a node or several, without
+    graph: DAG, ADMG, MAG, or a CPDAG, MPDAG or PAG (all members agree). x, y, given: a node or several, without
     overlap; latent nodes are allowed, since this is a question about the graph.
 
-    Raises ``WhenceError``: unknown node, overlap, nothing to separate, or a kind of graph it does not cover.
+    Raises ``WhenceError``: unknown node, overlap, nothing to separate, a kind of graph it does not cover, or a
+    PAG that is the class of no MAG (``not_a_pag``).
     Source: Koster (2002) and van der Zander, Liskiewicz and Textor (2019), algorithm 'TestSep'.
     """
     read = _readable(graph)
@@ -107,14 +109,14 @@ def minimal_separator(
 
 
 def _readable(graph: Graph) -> Graph:
-    """The graph in which paths are read: a member for a class of DAGs."""
-    if graph.kind in ("CPDAG", "MPDAG"):
+    """The graph in which paths are read: a member for a class."""
+    if graph.kind in ("CPDAG", "MPDAG", "PAG"):
         return graph.member  # pyright: ignore[reportAttributeAccessIssue]
     if graph.kind in ("DAG", "ADMG", "MAG"):
         return graph
     raise WhenceError(
-        f"Separation is defined here for DAG, ADMG, MAG, CPDAG and MPDAG, not for {graph.kind}.",
-        code="unsupported_graph", value=graph.kind, allowed=("DAG", "ADMG", "MAG", "CPDAG", "MPDAG"),
+        f"Separation is defined here for DAG, ADMG, MAG, CPDAG, MPDAG and PAG, not for {graph.kind}.",
+        code="unsupported_graph", value=graph.kind, allowed=("DAG", "ADMG", "MAG", "CPDAG", "MPDAG", "PAG"),
     )
 
 
