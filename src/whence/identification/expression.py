@@ -18,13 +18,15 @@ from whence.core.errors import WhenceError
 
 @dataclass(frozen=True)
 class _Style:
-    """How one notation writes a name, a bar, a do, a sum and a product."""
+    """How one notation writes a name, a bar, a do, a sum, a product and a quotient."""
 
     name: Callable[[str], str]
     bar: str
     do: Callable[[str], str]
     sum: Callable[[str, str], str]
     times: str
+    over: Callable[[str, str], str]
+    fenced: bool = True  # a quotient needs brackets beside other terms
 
 
 def _latex_name(name: str) -> str:
@@ -33,9 +35,10 @@ def _latex_name(name: str) -> str:
     return rf"\text{{{escaped}}}" if len(name) > 1 or not name.isalpha() else name
 
 
-_TEXT = _Style(str, " | ", "do({})".format, "sum over {} of {}".format, " * ")
-_UNICODE = _Style(str, " | ", "do({})".format, "Σ_{{{}}} {}".format, " ")
-_LATEX = _Style(_latex_name, r" \mid ", r"\mathrm{{do}}({})".format, r"\sum_{{{}}} {}".format, r" \, ")
+_TEXT = _Style(str, " | ", "do({})".format, "sum over {} of {}".format, " * ", "{} / {}".format)
+_UNICODE = _Style(str, " | ", "do({})".format, "Σ_{{{}}} {}".format, " ", "{} / {}".format)
+_LATEX = _Style(_latex_name, r" \mid ", r"\mathrm{{do}}({})".format, r"\sum_{{{}}} {}".format, r" \, ",
+                r"\frac{{{}}}{{{}}}".format, fenced=False)
 
 
 class Expression(ABC):
@@ -63,6 +66,11 @@ class Expression(ABC):
     @abstractmethod
     def variables(self) -> frozenset[str]:
         """Every variable it mentions, summed over or not."""
+
+    @property
+    def free(self) -> frozenset[str]:
+        """The variables whose values it depends on: those not summed over."""
+        return self.variables
 
     @abstractmethod
     def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
@@ -116,14 +124,16 @@ class Product(Expression):
     def variables(self) -> frozenset[str]:
         return frozenset().union(*(f.variables for f in self.factors))
 
+    @property
+    def free(self) -> frozenset[str]:
+        return frozenset().union(*(f.free for f in self.factors))
+
     def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
         values = np.broadcast_arrays(*(f.evaluate(joint, names) for f in self.factors))
         return np.where(np.any([v == 0 for v in values], axis=0), 0.0, np.prod(values, axis=0))
 
     def _render(self, style: _Style) -> str:
-        return style.times.join(
-            f"[{f._render(style)}]" if isinstance(f, Sum) else f._render(style) for f in self.factors
-        )
+        return style.times.join(_fenced(f, style, isinstance(f, Sum)) for f in self.factors)
 
 
 @final
@@ -138,12 +148,47 @@ class Sum(Expression):
     def variables(self) -> frozenset[str]:
         return self.body.variables | frozenset(self.over)
 
+    @property
+    def free(self) -> frozenset[str]:
+        return self.body.free - frozenset(self.over)
+
     def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
         axes = tuple(names.index(v) for v in self.over)
         return self.body.evaluate(joint, names).sum(axis=axes, keepdims=True)
 
     def _render(self, style: _Style) -> str:
-        return style.sum(", ".join(map(style.name, self.over)), self.body._render(style))
+        return style.sum(", ".join(map(style.name, self.over)), _fenced(self.body, style, False))
+
+
+@final
+@dataclass(frozen=True)
+class Quotient(Expression):
+    """``above`` divided by ``below``; NaN where that is zero."""
+
+    above: Expression
+    below: Expression
+
+    @property
+    def variables(self) -> frozenset[str]:
+        return self.above.variables | self.below.variables
+
+    @property
+    def free(self) -> frozenset[str]:
+        return self.above.free | self.below.free
+
+    def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        above, below = np.broadcast_arrays(self.above.evaluate(joint, names), self.below.evaluate(joint, names))
+        return np.divide(above, below, out=np.full(above.shape, math.nan), where=below > 0)
+
+    def _render(self, style: _Style) -> str:
+        return style.over(*(_fenced(part, style, style.fenced and not isinstance(part, P))
+                            for part in (self.above, self.below)))
+
+
+def _fenced(part: Expression, style: _Style, fence: bool) -> str:
+    """The part, in brackets when asked or when it is a quotient that needs them in this notation."""
+    text = part._render(style)
+    return f"[{text}]" if fence or (style.fenced and isinstance(part, Quotient)) else text
 
 
 def _marginal(joint: np.ndarray, names: Sequence[str], keep: Sequence[str]) -> np.ndarray:
