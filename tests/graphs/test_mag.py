@@ -90,6 +90,9 @@ def test_what_is_not_maximal_is_named_with_its_path():
     assert error.value.code == "not_maximal" and error.value.value == ["a", "d"]
     assert "inducing path a <-> b <-> c <-> d" in error.value.message
     assert error.value.hint == "Add a <-> d."
+    spaced = [("a 1", "<->", "b 2"), ("b 2", "<->", "c"), ("c", "<->", "d"), ("b 2", "-->", "d"), ("c", "-->", "a 1")]
+    with pytest.raises(WhenceError, match="inducing path a 1 <-> b 2 <-> c <-> d"):
+        graph(spaced, kind="MAG")
 
 
 @pytest.mark.parametrize("kind", ["CPDAG", "MPDAG", "PAG"])

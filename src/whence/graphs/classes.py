@@ -180,7 +180,7 @@ def _only(graph: Graph, *allowed: str) -> None:
 
 
 def _article(kind: str) -> str:
-    return "An" if kind in ("MPDAG", "ADMG", "MAG") else "A"
+    return "An" if kind in ("MPDAG", "ADMG") else "A"
 
 
 def _other_classes(marks: np.ndarray) -> str:
@@ -227,8 +227,9 @@ def _maximal(graph: Graph) -> None:
     bits = graph.bits
     for i, j in inducing_pairs(bits):
         a, b = bits.names[i], bits.names[j]
-        path = [bits.names[k] for k in inducing_path(bits, i, j)]
-        walk = a + "".join(f" {_edge(graph, graph.marks, s, t).split()[1]} {t}" for s, t in itertools.pairwise(path))
+        path = [graph.index[bits.names[k]] for k in inducing_path(bits, i, j)]
+        steps = itertools.pairwise(path)
+        walk = a + "".join(f" {edge_text(*graph.marks[[t, s], [s, t]])} {graph.names[t]}" for s, t in steps)
         edge = "-->" if bits.ancestors[j] >> i & 1 else "<--" if bits.ancestors[i] >> j & 1 else "<->"
         raise WhenceError(
             f"This is not maximal: {a} and {b} have no edge, and nothing separates them, because of the inducing "

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from whence.graphs.bits import Bits, closure, ones, shortest_path
+from whence.graphs.bits import Bits, closure, ones, shortest_path, union
 
 
 def inducing_pairs(bits: Bits) -> Iterator[tuple[int, int]]:
@@ -20,10 +20,7 @@ def inducing_pairs(bits: Bits) -> Iterator[tuple[int, int]]:
     heads = [c | s for c, s in zip(bits.children, bits.spouses, strict=True)]  # with an arrowhead from k
     into = [p | s for p, s in zip(bits.parents, bits.spouses, strict=True)]  # with an arrowhead at k
     for a in range(len(bits.names)):
-        colliders = closure(bits.spouses, heads[a])
-        ends = 0
-        for v in ones(colliders):
-            ends |= into[v]
+        ends = union(into, closure(bits.spouses, heads[a]))
         for b in ones(ends & ~bits.adjacent[a] & -(2 << a)):
             if _inner(bits, heads, a, b) & heads[b]:
                 yield a, b
@@ -45,9 +42,6 @@ def _inner(bits: Bits, heads: list[int], a: int, b: int) -> int:
     above = (bits.ancestors[a] | bits.ancestors[b]) & ~(1 << a | 1 << b)
     inner = new = heads[a] & above
     while new:
-        reached = 0
-        for v in ones(new):
-            reached |= bits.spouses[v]
-        new = reached & above & ~inner
+        new = union(bits.spouses, new) & above & ~inner
         inner |= new
     return inner
