@@ -191,7 +191,7 @@ def _restricted(graph: ADMG, kept: Iterable[str]) -> ADMG:
 def _assumptions(s: str, around: Sequence[str], inside: Sequence[str]) -> tuple[str, ...]:
     return (
         f"As the graph says, nothing hidden joins {s} to what it affects directly.",
-        f"As the graph says, nothing hidden affects both {joined(around)} and {joined(inside)}.",
+        f"As the graph says, no hidden cause reaches both sides: {joined(around)}, and {joined(inside)}.",
         "Every combination of values that a box depends on occurs.",
     )
 

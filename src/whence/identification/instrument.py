@@ -141,7 +141,7 @@ def instruments(graph: Graph | Any, treatment: str, outcome: str,
     if not found:
         return NoInstrument(
             "no_instrument",
-            f"None of the {len(excluded)} nodes tried is an instrument for the effect of {treatment} on {outcome}.",
+            f"No measured node tried is an instrument for the effect of {treatment} on {outcome}.",
             treatment, outcome, types.MappingProxyType(excluded),
             types.MappingProxyType({"kind": "no_instrument", "paths": paths}), graph,
         )
