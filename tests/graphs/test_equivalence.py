@@ -48,7 +48,7 @@ def test_every_class_of_few_nodes(d, dags, classes):
 
 def test_random_classes_against_enumeration():
     rng = random.Random(3)
-    for _ in range(150):
+    for _ in range(60):
         d = rng.randint(4, 7)
         names = [f"v{k}" for k in range(d)]
         rng.shuffle(names)
@@ -59,7 +59,7 @@ def test_random_classes_against_enumeration():
 
 def test_random_chordal_graphs_against_enumeration():
     rng = random.Random(4)
-    for _ in range(60):
+    for _ in range(30):
         cpdag = _random_chordal(rng, rng.randint(4, 7), 3)
         assert class_size(cpdag) == sum(1 for _ in enumerate_members(cpdag))
 
@@ -111,7 +111,7 @@ def test_knowledge():
 
 def test_mpdags_against_enumeration():
     rng, counted = random.Random(6), 0
-    for _ in range(120):
+    for _ in range(80):
         cpdag = _random_chordal(rng, rng.randint(4, 6), 3)
         a, _, b = rng.choice(cpdag.edges())
         edges = [e for e in cpdag.edges() if {e[0], e[2]} != {a, b}]
@@ -123,4 +123,4 @@ def test_mpdags_against_enumeration():
             continue
         counted += 1
         assert size == sum(1 for _ in enumerate_members(mpdag))
-    assert counted > 30
+    assert counted > 20

@@ -29,7 +29,7 @@ def _written(write, g):
 
 
 @pytest.mark.parametrize("form", [tetrad, lavaan, graphml])
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(g=graphs())
 def test_text_round_trips_or_is_refused(form, g):
     text = _written(form.write, g)
@@ -66,7 +66,7 @@ def networks(draw):
     return bif.Network(type(g)(g.names, g.marks), named, given.parents, given.probabilities)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.filter_too_much, HealthCheck.too_slow])
 @given(network=networks())
 def test_bif_round_trip_keeps_levels_and_tables(network):
     again = bif.read_network(bif.write(network))
@@ -200,7 +200,7 @@ def test_bad_lavaan(text, words):
         graph(text)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(g=graphs())
 def test_graphml_agrees_with_networkx(g):
     text = _written(graphml.write, g)
@@ -269,7 +269,7 @@ def test_files_are_known_by_their_endings(tmp_path):
         assert graph(str(path)) == g
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(st.sampled_from('ab "\\{}[]();,<->o@=+:~*\n#/0.1|'), max_size=40))
 def test_any_text_is_read_or_refused(text):
     for prefix in ("y ~ ", "network n {", "variable a { type ", "Graph Nodes:", "<graphml>", ",a,b\n"):

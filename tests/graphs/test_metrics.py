@@ -7,7 +7,7 @@ from tests.reference import graphs_by_definition as naive
 
 from whence.core.errors import WhenceError
 from whence.graphs.build import graph
-from whence.graphs.metrics import Scores, compare, shd
+from whence.graphs.metrics import MarkAccuracy, Scores, compare, mark_accuracy, shd
 from whence.graphs.transform import to_cpdag
 
 
@@ -49,3 +49,14 @@ def test_a_second_edge_of_a_pair_counts():
 def test_different_nodes():
     with pytest.raises(WhenceError, match="only one has \\['c'\\]"):
         compare(graph("a --> b"), graph("a --> b; c"))
+
+
+def test_mark_accuracy():
+    truth = graph("a o-> b; b <-> c; c --> d; e", kind="PAG")
+    assert mark_accuracy(truth, truth) == MarkAccuracy(right=6, compared=6)
+    found = graph("a o-o b; c --> b; d --> e; c", kind="PAG")  # b: circle for arrowhead; c: tail for arrowhead
+    assert mark_accuracy(found, truth) == mark_accuracy(truth, found) == MarkAccuracy(right=2, compared=4)
+    assert mark_accuracy(found, truth).to_dict() == {"right": 2, "compared": 4, "accuracy": 0.5}
+    assert mark_accuracy(graph("a; b"), graph("a --> b")).accuracy is None
+    with pytest.raises(WhenceError, match="two edges between one pair"):
+        mark_accuracy(graph("a --> b"), graph("a --> b; a <-> b"))

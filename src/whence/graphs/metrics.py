@@ -1,4 +1,4 @@
-"""How far an estimated graph is from the true one: structural Hamming distance, precision, recall, F1."""
+"""How far an estimated graph is from the true one: structural Hamming distance, precision, recall, F1, marks."""
 
 from __future__ import annotations
 
@@ -74,11 +74,47 @@ def compare(estimated: Graph, truth: Graph) -> Comparison:
     )
 
 
-def _aligned(estimated: Graph, truth: Graph) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+@dataclass(frozen=True)
+class MarkAccuracy:
+    """right: ends of common edges with the true mark. compared: all ends of common edges, two for each."""
+
+    right: int
+    compared: int
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of the marks that are right; None where the graphs have no edge in common."""
+        return _ratio(self.right, self.compared)
+
+    def to_dict(self) -> dict[str, Any]:
+        return {**fields_to_plain(self), "accuracy": self.accuracy}
+
+
+def mark_accuracy(estimated: Graph, truth: Graph) -> MarkAccuracy:
+    """How many ends of the edges that both graphs have carry the true mark: circle, arrowhead or tail.
+
+    Meant for PAGs; the skeleton scores of ``compare`` say which edges are common. Raises ``WhenceError``
+    (``unsupported_graph``) for an ADMG with two edges between one pair, and ``different_nodes``.
+    """
+    (a, a_both), (b, b_both) = _aligned(estimated, truth)
+    for marks, both, kind in ((a, a_both, estimated.kind), (b, b_both, truth.kind)):
+        if (both & ~((marks == ARROW) & (marks.T == ARROW))).any():
+            raise WhenceError(f"This {kind} has two edges between one pair; the ends cannot be matched.",
+                              code="unsupported_graph", value=kind)
+    common = (a != 0) & (b != 0)
+    return MarkAccuracy(int(np.count_nonzero(common & (a == b))), int(np.count_nonzero(common)))
+
+
+def check_same_nodes(estimated: Graph, truth: Graph) -> None:
+    """Raises ``WhenceError`` (``different_nodes``) that names the nodes only one of the graphs has."""
     odd = sorted(set(estimated.names) ^ set(truth.names))
     if odd:
         raise WhenceError(f"The two graphs have different nodes: only one has {odd[:6]}.", code="different_nodes",
                           value=odd, hint="Compare graphs over the same nodes.")
+
+
+def _aligned(estimated: Graph, truth: Graph) -> tuple[tuple[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray]]:
+    check_same_nodes(estimated, truth)
     square = np.ix_(*[[truth.index[n] for n in estimated.names]] * 2)
     return (estimated.marks, estimated.bidirected), (truth.marks[square], truth.bidirected[square])
 
