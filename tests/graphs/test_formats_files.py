@@ -5,7 +5,7 @@ from __future__ import annotations
 import networkx as nx
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 from tests.graphs.test_formats import NAME, graphs
 
@@ -41,6 +41,8 @@ def test_text_round_trips_or_is_refused(form, g):
 
 @settings(max_examples=150, deadline=None)
 @given(g=graphs(), convention=st.sampled_from(matrix.CONVENTIONS))
+@example(g=graph([("\r", "-->", "a\r\nb")]), convention="adjacency")
+@example(g=graph(["\r"]), convention="marks")
 def test_matrices_round_trip_or_are_refused(g, convention):
     given = _written(lambda g: matrix.write(g, convention), g)
     if given is not None:
@@ -151,6 +153,7 @@ BIC: -10.3
     assert tetrad.read(text).latents == {"L1"}
     assert graph(text, kind="Graph") == graph("L1 [latent]; L1 --> X1; X1 o-> X2; X2 o-o X3", kind="Graph")
     assert graph(text.replace(";", ",").replace("(L1)", "L1")).kind == "PAG"
+    assert graph("# found by GES\n" + text, kind="Graph").latents == {"L1"}
 
 
 @pytest.mark.parametrize(
@@ -181,7 +184,9 @@ def test_lavaan_model():
     assert g == graph("f [latent]; f --> x1; f --> x2; f --> x3; f --> y; z --> y; f --> w; z --> w; y <-> w",
                       kind="ADMG")
     assert graph("y ~ x + z") == graph("x --> y; z --> y")
-    assert graph("x ~~ y").kind == "ADMG"
+    assert graph("x ~~ y").kind == graph("x~~y").kind == "ADMG"
+    assert graph("y~x+z") == graph("! model\n# of y\ny ~ x\r\n\ny ~ z\r\n") == graph("x --> y; z --> y")
+    assert graph("a~b --> c") == graph([("a~b", "-->", "c")])
 
 
 @pytest.mark.parametrize(
@@ -222,6 +227,8 @@ def test_graphml_of_others():
         graph(text.replace("</node>", "", 1))
     with pytest.raises(WhenceError, match="document type"):
         graphml.read("<!DOCTYPE x [<!ENTITY a 'b'>]>" + text[44:])
+    with pytest.raises(WhenceError, match="two nodes with the id 'n0'"):
+        graph(text.replace('<node id="n1"', '<node id="n0"'))
     with pytest.raises(WhenceError, match="has no graph"):
         graph("<graphml></graphml>")
 

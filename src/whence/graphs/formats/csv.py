@@ -60,7 +60,7 @@ def write(graph: Graph, convention: str = "marks") -> str:
     """CSV text. Raises ``WhenceError`` (``cannot_write``) for what a matrix cannot hold."""
     given = matrix.write(graph, convention)
     out = io.StringIO(newline="")
-    writer = csv.writer(out, lineterminator="\n")
+    writer = csv.writer(out, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
     writer.writerow(["", *given["names"]])
     writer.writerows([name, *row] for name, row in zip(given["names"], given["matrix"], strict=True))
     return out.getvalue()

@@ -45,7 +45,12 @@ def read(text: str) -> Draft:
     found = next(iter(_all(root, "graph")), None)
     if found is None:
         raise _bad("The GraphML has no graph.", "graphml")
-    nodes = {node.get("id", ""): _data(node, keys) for node in _all(found, "node")}
+    nodes = {}
+    for node in _all(found, "node"):
+        key = node.get("id", "")
+        if not key or key in nodes:
+            raise _bad(f"The GraphML has two nodes with the id {key!r}." if key else "A GraphML node has no id.", key)
+        nodes[key] = _data(node, keys)
     names = _names(nodes)
     directed = found.get("edgedefault") != "undirected"
     edges = [_edge(k, edge, keys, names, directed) for k, edge in enumerate(_all(found, "edge"), 1)]

@@ -16,8 +16,9 @@ from whence.core.errors import WhenceError
 from whence.graphs.formats.draft import Draft, Edge
 from whence.graphs.graph import Graph
 
-# Spaces around the operator are asked for, so that no edge list can be meant.
-HEAD = re.compile(r"[\w.]+(?:[^\S\n]*\+[^\S\n]*[\w.]+)*[^\S\n]+(?:=~|~~|~)[^\S\n]")
+# No edge list can be meant: it has no spaces around such an operator, or has an arrow somewhere.
+HEAD = re.compile(r"(?:[!#][^\n]*\s+)*[\w.]+(?:[^\S\n]*\+[^\S\n]*[\w.]+)*"
+                  r"(?:[^\S\n]+(?:=~|~~|~)[^\S\n]|[^\S\n]*(?:=~|~)(?!.*(?:->|<-|--)))", re.DOTALL)
 _NAME = re.compile(r"[^\W\d][\w.]*")
 _OPERATOR = re.compile(r"=~|~~|~")
 _PASSED_OVER = re.compile(r":=|==|<|>")

@@ -56,7 +56,7 @@ def _marks(labels: tuple[str, ...], entries: np.ndarray, convention: str) -> np.
         _refuse(entries > 2, labels, entries, "-1, 0, 1 or 2")
     else:
         _refuse(entries < 0, labels, entries, "0, 1, 2 or 3")
-    _refuse((entries == 0) & (entries.T != 0), labels, entries, "a mark, since the opposite entry has one,")
+    _refuse((entries == 0) & (entries.T != 0), labels, entries, "a mark, since the opposite entry has one")
     if convention != "causal-learn":
         return entries
     back = {code: mark for mark, code in _CAUSAL_LEARN.items()}
@@ -85,7 +85,7 @@ def _checked(labels: tuple[str, ...], matrix: Any) -> np.ndarray:
             value=list(entries.shape), allowed=f"({d}, {d})",
         )
     _refuse(~np.isin(entries, (-1, 0, 1, 2, 3)), labels, entries, "0, 1, 2 or 3")
-    _refuse(np.diag(entries.diagonal() != 0), labels, entries, "0, since a node has no edge to itself,")
+    _refuse(np.diag(entries.diagonal() != 0), labels, entries, "0, since a node has no edge to itself")
     return entries.astype(np.int8)
 
 

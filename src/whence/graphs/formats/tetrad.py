@@ -37,7 +37,7 @@ def read(text: str) -> Draft:
             _take_nodes(line, number, names, latents)
         elif section == "graph edges":
             edges.append(_edge(line, number, names))
-        elif not section:
+        elif not section and not line.startswith(("#", "//")):
             raise _bad(number, line, "'Graph Nodes:'")
     if "graph edges" not in text.lower():
         raise _bad(text.count("\n") + 1, "the end", "'Graph Edges:'")
