@@ -17,6 +17,7 @@ from whence.graphs.transform import latent_projection
 from whence.identification.expression import Expression
 from whence.identification.hedge import Hedge, is_hedge
 from whence.identification.idc import estimand
+from whence.identification.identify import Identified, NotIdentified, identify
 
 NAPKIN = "w --> r; r --> x; x --> y; w <-> x; w <-> y"
 VERMA = "a --> b; b --> c; c --> d; b <-> d"
@@ -174,3 +175,67 @@ def test_a_hundred_nodes_take_at_most_fifty_milliseconds() -> None:
         str(estimand(graph, x, y))
         times.append(time.process_time() - start)
     assert np.median(times) < 0.05
+
+
+# Through ``identify``
+
+
+def test_identify_goes_on_where_adjustment_ends(truth: Any) -> None:
+    rng, seen = np.random.default_rng(21), {"adjustment": 0, "frontdoor": 0, "id": 0, "open_path": 0}
+    names = tuple(f"v{k}" for k in range(5))
+    for _ in range(1500):
+        edges = random_edges(5, rng)
+        *xs, y = (int(v) for v in rng.permutation(5)[: rng.integers(2, 4)])
+        graph = mixed_of(names, edges)
+        answer = identify(graph, [f"v{x}" for x in xs], f"v{y}")
+        if isinstance(answer, NotIdentified):
+            seen[answer.code] += 1
+            assert is_hedge(graph, Hedge(**answer.witness["hedge"]), [f"v{x}" for x in xs], [f"v{y}"])
+            continue
+        seen[answer.strategy] += 1
+        if answer.strategy == "adjustment":
+            continue
+        dag = with_hidden(5, edges)
+        tables = truth.random_tables(dag, [2] * len(dag), rng)
+        observed = truth.product(tables).sum(axis=tuple(range(5, len(dag))))
+        for levels in itertools.product((0, 1), repeat=len(xs)):
+            do = dict(zip(xs, levels, strict=True))
+            found = answer.distribution(observed, names, {f"v{x}": level for x, level in do.items()})
+            joint = truth.intervened(tables, do)
+            assert np.abs(found - joint.sum(axis=tuple(k for k in range(len(dag)) if k != y))).max() < 1e-9
+    assert min(seen.values()) > 5, seen
+
+
+def test_within_levels(truth: Any) -> None:
+    edges = [(0, "-->", 1), (1, "-->", 2), (0, "<->", 2), (3, "-->", 2)]
+    names = ("x", "m", "y", "w")
+    answer = identify(mixed_of(names, edges), "x", "y", given="w")
+    assert isinstance(answer, Identified) and (answer.strategy, answer.quantity) == ("id", "CATE")
+    dag = with_hidden(4, edges)
+    tables = truth.random_tables(dag, [2, 2, 3, 2, 2], np.random.default_rng(1))
+    found = answer.distribution(truth.product(tables).sum(axis=4), names, 1)
+    joint = truth.intervened(tables, {0: 1}).sum(axis=(0, 1, 4))
+    assert np.allclose(found, joint / joint.sum(axis=0), atol=1e-12)
+
+
+def test_what_is_said_of_the_napkin() -> None:
+    answer = identify(mixed(NAPKIN), "x", "y")
+    assert isinstance(answer, Identified) and answer.strategy == "id" and not answer.adjustable
+    assert "same at every level of r" in answer.note and not list(answer.minimal_sets())
+    assert answer.reasons["w"] == "w is used in the formula." and "There is no adjustment set" not in str(answer)
+    assert answer.expression.latex() == (r"\frac{\sum_{w} P(y, x \mid r, w) \, P(w)}{\sum_{w} P(x \mid r, w) \, P(w)}")
+    with pytest.raises(WhenceError) as error:
+        answer.to_spec()
+    assert error.value.code == "no_estimator"
+    assert not identify(mixed(NAPKIN), "x", "y", strategy="adjustment")
+    with pytest.raises(WhenceError) as error:
+        identify(mixed(NAPKIN), "x", "y", strategy="magic")
+    assert error.value.code == "unknown_strategy"
+
+
+def test_estimate_refuses_what_has_no_estimator() -> None:
+    from whence.estimation.estimate import estimate
+
+    for text in (NAPKIN, "x --> r; r --> y; x <-> y; w --> y"):
+        refused = estimate({name: [0, 1, 1, 0] for name in "wrxy"}, identify(mixed(text), "x", "y"))
+        assert not refused and refused.code == "no_estimator"  # pyright: ignore

@@ -94,13 +94,14 @@ def test_refusals_carry_witness_and_remedy(make: Any) -> None:
     assert "by covariate adjustment" in answer.reason and "Measuring u" in answer.remedy
     assert json.loads(json.dumps(to_plain(answer)))["code"] == "open_path"
     assert answer.roles == {"u": "latent", "x": "treatment", "y": "outcome"}
-    mixed = identify(make("x --> m; m --> y; x <-> y", "ADMG"), "x", "y")
+    mixed = identify(make("x --> m; m --> y; x <-> y", "ADMG"), "x", "y", strategy="adjustment")
     assert isinstance(mixed, NotIdentified) and mixed.witness["path"] == [["x", "<->", "y"]]
     assert "hidden common cause of x and y" in mixed.remedy
     undecided = identify(make("x --- v; v --- y", "CPDAG"), "x", "y")
     assert isinstance(undecided, NotIdentified) and undecided.code == "undecided_edge"
     assert undecided.witness["edge"] == ["x", "---", "v"] and "x --- v" in undecided.remedy
-    joint = identify(make("x1 --> l; l --> x2; l --> y; x2 --> y; u --> l; u --> y", hidden=["u"]), ["x1", "x2"], "y")
+    joint = identify(make("x1 --> l; l --> x2; l --> y; x2 --> y; u --> l; u --> y", hidden=["u"]), ["x1", "x2"], "y",
+                     strategy="adjustment")
     assert isinstance(joint, NotIdentified) and "over time" in joint.remedy
 
 

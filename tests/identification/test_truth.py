@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import itertools
 from typing import Any
 
@@ -10,8 +11,10 @@ import pytest
 
 from whence.graphs.graph import Graph
 from whence.graphs.transform import close, to_cpdag
-from whence.identification.identify import Identified, identify
+from whence.identification.identify import Identified
+from whence.identification.identify import identify as ask
 
+identify = functools.partial(ask, strategy="adjustment")
 EXACT = 1e-9
 
 

@@ -96,6 +96,10 @@ def as_spec(given: Any) -> Spec | Refused:
         return given
     if isinstance(given, Mapping):
         return Spec.from_dict(given)
+    if hasattr(given, "expression") and given.strategy not in STRATEGIES:
+        return Refused("no_estimator", f"There is no estimator for the strategy {given.strategy!r} yet. {given.note}",
+                       {"strategy": given.strategy, "available": list(STRATEGIES), "formula": given.expression.text()},
+                       "Measure what makes adjustment possible, or evaluate the formula on a discrete distribution.")
     if hasattr(given, "to_spec"):
         return given.to_spec()
     if hasattr(given, "witness") and hasattr(given, "reason"):

@@ -68,10 +68,11 @@ def is_hedge(graph: ADMG, hedge: Hedge, treatment: Iterable[str], outcome: Itera
     above = set(ys)
     while more := {a for a, _, b in cut if b in above} - above:
         above |= more
-    inside = [e for e in hedge.edges if e[0] in inner and e[2] in inner]
+    edges = [(a, edge, b) for a, edge, b in hedge.edges]  # lists when read back from JSON
+    inside = [e for e in edges if e[0] in inner and e[2] in inner]
     return (
-        set(hedge.edges) <= have and bool(outer & xs) and not inner & xs and inner <= outer and roots <= above
-        and _is_forest(outer, list(hedge.edges), roots) and _is_forest(inner, inside, roots)
+        set(edges) <= have and bool(outer & xs) and not inner & xs and inner <= outer and roots <= above
+        and _is_forest(outer, edges, roots) and _is_forest(inner, inside, roots)
     )
 
 

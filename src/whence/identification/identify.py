@@ -1,7 +1,7 @@
-"""From a graph and a question to an estimand: is the effect identified by covariate adjustment, and how?
+"""From a graph and a question to an estimand: is the effect identified, and how?
 
-``identify`` answers with ``Identified`` (an adjustment set, why each node is in or out, the formula) or with
-``NotIdentified`` (a falsy value with the open path or the undecided edge, and what would help).
+``identify`` answers with ``Identified`` (an adjustment set or another route, why each node is in or out, the formula)
+or with ``NotIdentified`` (a falsy value with the open path, hedge or undecided edge, and what would help).
 """
 
 from __future__ import annotations
@@ -17,29 +17,33 @@ from typing import Any, get_args
 import numpy as np
 
 from whence.core.errors import WhenceError, unknown_name
-from whence.core.result import fields_to_plain, to_plain
+from whence.core.result import fields_to_plain
 from whence.graphs.ancestry import bits_of, possible_descendants
 from whence.graphs.bits import ones
 from whence.graphs.graph import Graph
 from whence.identification.adjustment import Problem
 from whence.identification.ambiguity import ambiguous_path
+from whence.identification.beyond import Route, beyond_adjustment, used, with_hedge
 from whence.identification.expression import Expression, P, adjustment_formula
+from whence.identification.joint import averaged, checked_joint, checked_levels
 from whence.identification.obstacles import Obstacle, unblocked, undecided
 from whence.identification.reasons import Reason, explain, joined
 from whence.identification.spec import Quantity, Spec
 
+STRATEGIES = ("auto", "adjustment")
 KINDS = ("DAG", "CPDAG", "MPDAG", "ADMG")
 
 
 @dataclass(frozen=True)
 class Identified:
-    """The effect is identified by adjustment.
+    """The effect is identified, by adjustment unless ``strategy`` says otherwise.
 
     quantity: ATE, ATT, ATC or CATE. adjustment: what to adjust for, measured nodes only, ``given`` included.
     estimand: what is asked, as a probability; expression: the same from what is measured. assumptions:
     sentences the answer rests on. note: how to read it. no_effect: no directed path leads from treatment
     to outcome, so the effect is zero by the graph. adjustable: whether a set blocks all non-causal paths;
-    False only beside ``no_effect``, where a comparison would show confounding alone.
+    False beside ``no_effect``, where a comparison would show confounding alone, and for another strategy.
+    strategy: ``"adjustment"``, ``"frontdoor"`` (through ``mediators``) or ``"id"`` (the ID algorithm).
     """
 
     quantity: str
@@ -56,14 +60,17 @@ class Identified:
     no_effect: bool = False
     adjustable: bool = True
     strategy: str = "adjustment"
+    mediators: tuple[str, ...] = ()
 
     @functools.cached_property
     def _explained(self) -> dict[str, Reason]:
+        if self.strategy != "adjustment":
+            return used(self.graph, self.treatment, self.outcome, self.expression, self.mediators)
         return explain(self.problem, self.graph.bits, bits_of(self.graph, self.adjustment))
 
     @property
     def reasons(self) -> Mapping[str, str]:
-        """For every node of the graph, one sentence: why it is in the adjustment set or out of it."""
+        """For every node of the graph, one sentence: why it is in the adjustment set (or the formula) or out of it."""
         return types.MappingProxyType({name: reason.text for name, reason in self._explained.items()})
 
     @property
@@ -104,12 +111,14 @@ class Identified:
                 hint="Identify with quantity='ATE' to get it.",
             )
         names = tuple(names)
-        table = _checked_joint(joint, names, self.expression.variables | set(self.treatment))
-        levels = _checked_levels(do, self.treatment, dict(zip(names, table.shape, strict=True)))
+        table = checked_joint(joint, names, self.expression.variables | set(self.treatment))
+        levels = checked_levels(do, self.treatment, dict(zip(names, table.shape, strict=True)))
         values = self.expression.evaluate(table, names)
         for name, level in levels.items():
             axis = names.index(name)
             values = values.take([level if values.shape[axis] > 1 else 0], axis=axis)
+        spare = sorted(self.expression.free.difference(self.treatment, self.outcome, self.given))
+        values = averaged(values, table, names, spare) if spare else values
         if np.isnan(values).any():
             raise WhenceError(
                 f"Some combination of {joined(self.adjustment) if self.adjustment else 'values'} that occurs never "
@@ -117,6 +126,7 @@ class Identified:
                 code="positivity", value=levels, hint="The effect there cannot be learned from this distribution.",
             )
         keep = [names.index(name) for name in (*self.outcome, *self.given)]
+        values = np.broadcast_to(values, [table.shape[k] if k in keep else 1 for k in range(table.ndim)])
         rest = tuple(k for k in range(values.ndim) if k not in keep)
         left = [k for k in range(values.ndim) if k in keep]
         return np.squeeze(values, axis=rest).transpose([left.index(k) for k in keep])
@@ -125,8 +135,13 @@ class Identified:
         """The spec that estimates this effect, with ``changes`` to its fields.
 
         Raises ``WhenceError``: ``nothing_to_estimate`` when no set blocks the non-causal paths (the effect is
-        zero by the graph and a comparison would show confounding), ``unknown_field``.
+        zero by the graph and a comparison would show confounding), ``no_estimator`` when the effect is identified
+        in another way than by adjustment, ``unknown_field``.
         """
+        if self.strategy != "adjustment":
+            raise WhenceError(f"There is no estimator for the strategy {self.strategy!r} yet. {self.note}",
+                              code="no_estimator", value=self.strategy, allowed=("adjustment",),
+                              hint="On a discrete joint distribution use .distribution().")
         if not self.adjustable:
             raise WhenceError(self.note, code="nothing_to_estimate", value=list(self.treatment),
                               hint="Ask with a graph in which the treatment can affect the outcome.")
@@ -144,7 +159,7 @@ class Identified:
         return fields_to_plain(self) | {"reasons": dict(self.reasons), "roles": dict(self.roles)}
 
     def __str__(self) -> str:
-        return (f"{self._headline} {self._advice}\n{self.estimand} = {self.expression}"
+        return (f"{self._headline} {self._advice}".strip() + f"\n{self.estimand} = {self.expression}"
                 + (f"\n{self.note}" if self.note else ""))
 
     @property
@@ -154,7 +169,7 @@ class Identified:
     @property
     def _advice(self) -> str:
         if not self.adjustable:
-            return "There is no adjustment set."
+            return "There is no adjustment set." if self.strategy == "adjustment" else ""
         return f"Adjust for: {', '.join(self.adjustment) or 'nothing'}."
 
     def _repr_html_(self) -> str:
@@ -167,12 +182,13 @@ class Identified:
 
 @dataclass(frozen=True)
 class NotIdentified:
-    """The effect is not identified by covariate adjustment; falsy.
+    """The effect is not identified; falsy. In a DAG or ADMG, for ATE and CATE, by no method, without more assumptions.
 
     code: ``"open_path"`` or ``"undecided_edge"``. reason: the sentence. witness: JSON-ready, with the
     ``path`` as ``[a, edge, b]`` steps: a non-causal path that stays open given everything that may be
     adjusted for and could help (``adjusted``), or a possibly causal path whose first ``edge`` has no
-    direction. remedy: what to measure or to decide.
+    direction; ``hedge``: the nodes that no method can tell apart
+    (``whence.identification.hedge``). remedy: what to measure or to decide.
     """
 
     code: str
@@ -205,16 +221,19 @@ class NotIdentified:
 
 
 def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | Iterable[str],
-             given: str | Iterable[str] | None = None, quantity: str = "ATE") -> Identified | NotIdentified:
-    """Whether and how the effect of treatment on outcome follows from measured data by adjustment.
+             given: str | Iterable[str] | None = None, quantity: str = "ATE",
+             strategy: str = "auto") -> Identified | NotIdentified:
+    """Whether and how the effect of treatment on outcome follows from measured data.
 
     graph: DAG (latent nodes are never used), CPDAG, MPDAG or ADMG, or anything ``whence.graph`` reads.
     treatment, outcome: one name or several. given: the effect within levels of these measured nodes, which
-    the treatment must not affect; makes the quantity CATE. quantity: ATE, ATT, ATC or CATE.
+    the treatment must not affect; makes the quantity CATE. quantity: ATE, ATT, ATC or CATE. strategy:
+    ``"adjustment"``, or ``"auto"``: where no adjustment set exists, the front door and the ID algorithm too (ATE or
+    CATE in a DAG or ADMG).
 
     The adjustment set is the O-set, the most precise one, when all its nodes are measured, otherwise a
-    minimal set near the outcome. The criterion is complete for adjustment: ``NotIdentified`` means that no
-    set works.
+    minimal set near the outcome. Criterion and algorithm are complete: ``NotIdentified`` means that no set works,
+    and with a hedge that no method does.
 
     Raises ``WhenceError``: unknown or overlapping names, latent treatment, outcome or given node, a given node
     that the treatment may affect, a quantity or kind of graph that adjustment does not cover.
@@ -225,6 +244,8 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
     y = _checked_names(graph, outcome, "outcome")
     w = _checked_names(graph, given, "given") if given is not None else ()
     quantity = _checked_quantity(quantity, x, w)
+    if strategy not in STRATEGIES:
+        raise unknown_name("strategy", strategy, STRATEGIES, code="unknown_strategy")
     _check_roles(graph, x, y, w)
     bits = graph.bits
     if graph.kind in ("CPDAG", "MPDAG"):
@@ -238,7 +259,11 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
     if chosen is None:
         chosen = problem.nearest()
     if chosen is None:
-        return _refusal(unblocked(problem, bits.names, x, y), x, y, graph, quantity)
+        route = beyond_adjustment(graph, x, y, w) if strategy == "auto" and quantity in ("ATE", "CATE") else None
+        if isinstance(route, Route):
+            return Identified(quantity, x, y, (), P(y, w, x), route.expression, route.assumptions, graph, problem, w,
+                              route.note, adjustable=False, strategy=route.strategy, mediators=route.mediators)
+        return _refusal(with_hedge(unblocked(problem, bits.names, x, y), route), x, y, graph, quantity)
     adjustment = bits.sorted_of(chosen)
     weights = tuple(f"{name}′" for name in x) if quantity in ("ATT", "ATC") else ()
     return Identified(
@@ -363,31 +388,3 @@ def _checked_quantity(quantity: str, x: tuple[str, ...], w: tuple[str, ...]) -> 
         raise WhenceError("CATE needs the nodes within whose levels the effect is asked.", code="missing_role",
                           value="given", hint="Pass given=, for example given='sex'.")
     return "CATE" if w else quantity
-
-
-def _checked_joint(joint: np.ndarray, names: tuple[str, ...], needed: Iterable[str]) -> np.ndarray:
-    table = np.asarray(joint, dtype=float)
-    if table.ndim != len(names) or len(set(names)) != len(names):
-        raise WhenceError(f"The joint has {table.ndim} axes and {len(set(names))} different names; one name per axis.",
-                          code="bad_joint", value=list(table.shape), allowed="one axis per name")
-    for name in sorted(needed):
-        if name not in names:
-            raise unknown_name("variable", name, names, code="unknown_variable")
-    total = table.sum()
-    if not np.isfinite(table).all() or (table < 0).any() or not total > 0:
-        raise WhenceError("The joint must hold finite values of at least 0 with a positive sum.", code="bad_joint",
-                          value=to_plain(total), allowed="probabilities or counts")
-    return table / total
-
-
-def _checked_levels(do: Mapping[str, int] | int, x: tuple[str, ...], sizes: Mapping[str, int]) -> dict[str, int]:
-    given = do if isinstance(do, Mapping) else {x[0]: do} if len(x) == 1 else {}
-    if set(given) != set(x):
-        raise WhenceError(f"Give a level for each treatment ({', '.join(x)}) and for nothing else.", code="bad_level",
-                          value=sorted(map(str, given)), allowed=x)
-    for name in x:
-        level = given[name]
-        if isinstance(level, bool) or not isinstance(level, (int, np.integer)) or not 0 <= level < sizes[name]:
-            raise WhenceError(f"{name!r} has the levels 0 to {sizes[name] - 1}, not {level!r}.", code="bad_level",
-                              value=to_plain(level), allowed=range(sizes[name]))
-    return {name: int(given[name]) for name in x}

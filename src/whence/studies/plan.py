@@ -193,6 +193,12 @@ def _from_graph(
             "graph_learned", "The graph was learned from these data and the interval takes it as given; another "
             "sample could give another graph and other controls."))
     parts: dict[str, Any] = {"graph": graph, "discovery": discovery, "identified": identified}
+    if isinstance(identified, Identified) and identified.strategy != "adjustment":
+        refused = Refused(
+            "no_estimator", f"The effect is identified, but there is no estimator for it yet. {identified.note}",
+            {"strategy": identified.strategy, "formula": identified.expression.text()},
+            "Measure what makes adjustment possible, or evaluate the formula on a discrete distribution.")
+        return Plan(None, refused, tuple(choices), warnings, **parts)
     if isinstance(identified, Identified) and not identified.adjustable:
         refused = Refused("no_causal_path", identified.note, {"treatment": treatment, "outcome": outcome},
                           "Ask with a graph in which the treatment can affect the outcome.")
