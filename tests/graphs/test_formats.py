@@ -37,7 +37,7 @@ def graphs(draw):
             return to_cpdag(graph([*names, *edges], "DAG", latents))
         return graph({"names": names, "edges": edges, "latents": latents}, kind)
     except WhenceError as error:
-        assert error.code in ("not_ancestral", "almost_cycle", "cycle", "bad_edge"), error
+        assert error.code in ("not_ancestral", "almost_cycle", "not_maximal", "cycle", "bad_edge"), error
         assume(False)
 
 
