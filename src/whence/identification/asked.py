@@ -1,14 +1,11 @@
-"""What was asked, checked: the graph, the nodes, a joint; and the graph with every hidden cause as a node."""
+"""What was asked, checked: the graph and the nodes; and the graph with every hidden cause as a node."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
-from whence.core.errors import WhenceError, unknown_name
-from whence.core.result import to_plain
+from whence.core.errors import WhenceError
 from whence.graphs.bits import ones
 from whence.graphs.classes import ADMG, DAG
 from whence.graphs.graph import Graph
@@ -60,25 +57,6 @@ def check_apart(**roles: Iterable[str]) -> None:
                 raise WhenceError(f"{name!r} is given as {seen[name]} and {role}.", code="role_conflict", value=name,
                                   hint="Each node has one role.")
             seen[name] = role
-
-
-def checked_joint(joint: np.ndarray, names: tuple[str, ...], needed: Iterable[str]) -> np.ndarray:
-    """A joint distribution, one axis per name, scaled to sum to 1.
-
-    needed: names it must have. Raises ``WhenceError``: ``bad_joint``, ``unknown_variable``.
-    """
-    table = np.asarray(joint, dtype=float)
-    if table.ndim != len(names) or len(set(names)) != len(names):
-        raise WhenceError(f"The joint has {table.ndim} axes and {len(set(names))} different names; one name per axis.",
-                          code="bad_joint", value=list(table.shape), allowed="one axis per name")
-    for name in sorted(needed):
-        if name not in names:
-            raise unknown_name("variable", name, names, code="unknown_variable")
-    total = table.sum()
-    if not np.isfinite(table).all() or (table < 0).any() or not total > 0:
-        raise WhenceError("The joint must hold finite values of at least 0 with a positive sum.", code="bad_joint",
-                          value=to_plain(total), allowed="probabilities or counts")
-    return table / total
 
 
 def canonical(graph: Graph) -> tuple[list[int], list[int]]:

@@ -28,8 +28,9 @@ from whence.graphs.bits import closure, ones, shortest_path, topological, union
 from whence.graphs.classes import ADMG
 from whence.graphs.graph import Graph, matrices_from_edges
 from whence.graphs.transform import latent_projection
-from whence.identification.asked import check_apart, checked_graph, checked_joint, checked_nodes
+from whence.identification.asked import check_apart, checked_graph, checked_nodes
 from whence.identification.expression import Expression, P, Product, Sum
+from whence.identification.joint import checked_joint
 from whence.identification.reasons import joined, path_text
 
 
