@@ -7,7 +7,7 @@ import pytest
 
 from whence.core.errors import WhenceError
 from whence.core.result import Remark
-from whence.estimation.effect import normal_summary, summarise
+from whence.estimation.effect import summarise
 from whence.estimation.estimate import estimate
 from whence.identification.spec import Condition
 
@@ -78,7 +78,7 @@ def test_words_and_html(sample, spec):
 
 
 def test_summaries_against_known_quantiles():
-    interval, p_value = normal_summary(1.0, 0.5)
+    interval, p_value = summarise(1.0, 0.5)
     assert interval == pytest.approx((1 - 0.5 * 1.959964, 1 + 0.5 * 1.959964)) and p_value == pytest.approx(0.0455003)
     interval, p_value = summarise(2.0, 1.0, 0.95, 10)  # t quantile .975 with 10 df is 2.228139
     assert interval == pytest.approx((2 - 2.228139, 2 + 2.228139)) and p_value == pytest.approx(0.0733880)

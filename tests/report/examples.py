@@ -6,7 +6,7 @@ import numpy as np
 
 from whence.checks.check import Check
 from whence.core.result import Provenance, Refused, Remark
-from whence.estimation.effect import Comparison, Effect, normal_summary
+from whence.estimation.effect import Comparison, Effect, summarise
 from whence.graphs.classes import DAG
 from whence.graphs.graph import marks_from_edges
 from whence.identification.spec import Condition, Spec
@@ -22,7 +22,7 @@ def effect(
     comparisons: tuple[Comparison, ...] = (), level: float = 0.95, assumptions: tuple[str, ...] = (),
 ) -> Effect:
     spec = spec or Spec("adjustment", ("qsmk",), ("weight",), controls=CONTROLS)
-    interval, p = normal_summary(estimate, error, level)
+    interval, p = summarise(estimate, error, level)
     kept = Provenance("ab" * 16, rows, "cd" * 16, method, {"folds": 5}, 7, {"python": "3.11.2", "numpy": "2.4.0"},
                       ("Robins, Rotnitzky and Zhao (1994), doi:10.1080/01621459.1994.10476818.",))
     return Effect(estimate, error, interval, p, n, spec.quantity, method, spec,
@@ -134,7 +134,7 @@ def several() -> Finding:
     """A treatment with four values."""
     spec = Spec("adjustment", ("drug",), ("weight",), controls=("age",))
     each = [("high vs none", 3.1), ("low vs none", 1.2), ("middle vs none", 2.2)]
-    comparisons = tuple(Comparison(label, m, 0.4, *normal_summary(m, 0.4)) for label, m in each)
+    comparisons = tuple(Comparison(label, m, 0.4, *summarise(m, 0.4)) for label, m in each)
     main = effect(3.1, 0.4, spec=spec, contrast="drug: high vs none", comparisons=comparisons)
     return smoking(spec=spec, effect=main, alternatives=(), graph=None)
 

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from whence.estimation.effect import normal_summary
+from whence.estimation.effect import summarise
 from whence.report import numbers, prose
 from whence.report.finding import Finding
 from whence.report.html import render
@@ -97,7 +97,7 @@ def test_other_methods_inside_and_outside_the_interval() -> None:
 
 def _with(estimate: float, error: float) -> Finding:
     finding = examples.smoking(alternatives=(), checks=(), warnings=())
-    interval, p = normal_summary(estimate, error)
+    interval, p = summarise(estimate, error)
     effect = dataclasses.replace(finding.effect, estimate=estimate, standard_error=error, interval=interval, p_value=p,
                                  n=1234, warnings=())
     return dataclasses.replace(finding, effect=effect)

@@ -13,8 +13,6 @@ from whence.core.errors import WhenceError
 from whence.core.result import Provenance, Remark, fields_to_plain
 from whence.identification.spec import Spec
 
-Z975 = 1.959963984540054  # standard normal quantile .975
-
 
 @dataclass(frozen=True)
 class Comparison:
@@ -112,11 +110,6 @@ def summarise(
     half = float(ndtri(tail) if df is None else stdtrit(df, tail)) * standard_error
     p_value = 2 * float(ndtr(ratio) if df is None else stdtr(df, ratio))
     return (estimate - half, estimate + half), p_value
-
-
-def normal_summary(estimate: float, standard_error: float, level: float = 0.95) -> tuple[tuple[float, float], float]:
-    """``summarise`` with the normal distribution."""
-    return summarise(estimate, standard_error, level)
 
 
 def _combine(a: Effect, b: Effect, sign: float) -> Effect:

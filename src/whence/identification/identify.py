@@ -23,6 +23,7 @@ from whence.graphs.bits import ones
 from whence.graphs.graph import Graph
 from whence.identification.adjustment import Problem
 from whence.identification.ambiguity import ambiguous_path
+from whence.identification.asked import check_apart, checked_nodes
 from whence.identification.beyond import Route, beyond_adjustment, used, with_hedge
 from whence.identification.expression import Expression, P, adjustment_formula
 from whence.identification.joint import averaged, checked_joint, checked_levels
@@ -240,9 +241,9 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
     Sources: see ``whence.identification.adjustment`` and ``ambiguity``.
     """
     graph = _checked_graph(graph)
-    x = _checked_names(graph, treatment, "treatment")
-    y = _checked_names(graph, outcome, "outcome")
-    w = _checked_names(graph, given, "given") if given is not None else ()
+    x = checked_nodes(graph, treatment, "treatment")
+    y = checked_nodes(graph, outcome, "outcome")
+    w = checked_nodes(graph, given, "condition") if given else ()
     quantity = _checked_quantity(quantity, x, w)
     if strategy not in STRATEGIES:
         raise unknown_name("strategy", strategy, STRATEGIES, code="unknown_strategy")
@@ -343,29 +344,8 @@ def _checked_graph(graph: Graph | Any) -> Graph:
     return graph
 
 
-def _checked_names(graph: Graph, names: str | Iterable[str], role: str) -> tuple[str, ...]:
-    listed = (names,) if isinstance(names, str) else tuple(names)
-    if not listed and role != "given":
-        raise WhenceError(f"Name at least one {role}.", code="missing_role", value=role)
-    for name in listed:
-        graph.position(name)
-        if listed.count(name) > 1:
-            raise WhenceError(f"{name!r} is named twice as {role}.", code="role_conflict", value=name)
-        if name in graph.latents:
-            raise WhenceError(
-                f"{name!r} is not measured, so it cannot be the {role if role != 'given' else 'condition'}.",
-                code="latent_node", value=name, allowed=graph.observed,
-            )
-    return listed
-
-
 def _check_roles(graph: Graph, x: tuple[str, ...], y: tuple[str, ...], w: tuple[str, ...]) -> None:
-    for first, second, what in ((x, y, "treatment and outcome"), (x, w, "treatment and given"),
-                                (y, w, "outcome and given")):
-        both = sorted(set(first) & set(second))
-        if both:
-            raise WhenceError(f"{both[0]!r} is given as {what}.", code="role_conflict", value=both[0],
-                              hint="Each node has one role.")
+    check_apart(treatment=x, outcome=y, given=w)
     after = sorted(possible_descendants(graph, x) & set(w)) if w else []
     if after:
         raise WhenceError(
