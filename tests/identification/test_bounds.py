@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -250,6 +251,15 @@ def test_it_is_plain_and_frozen() -> None:
     assert plain["lower"] == pytest.approx(-0.5) and plain["arms"]["treated"] == pytest.approx([0.25, 0.75])
     with pytest.raises(AttributeError):
         answer.lower = 0.0  # type: ignore[misc]
+
+
+def test_it_says_whether_it_is_sharp_and_shows_itself_in_a_notebook() -> None:
+    answer = bounded(monotone_bounds(np.full((2, 2), 5)))
+    assert answer and answer.sharp and "narrowest" not in str(answer)
+    other = replace(answer, sharp=False, note="Two districts <are> open.", assumptions=("a < b",))
+    assert "perhaps not the narrowest" in str(other) and str(other).endswith("Two districts <are> open.")
+    page = other._repr_html_()
+    assert "a &lt; b" in page and "&lt;are&gt;" in page and "<b>-0.5</b>" in page
 
 
 @pytest.mark.parametrize(("change", "code"), [

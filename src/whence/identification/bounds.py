@@ -30,22 +30,26 @@ ROUNDING = 1e-7  # what the solver promises, with outcomes scaled to [0, 1]
 
 @dataclass(frozen=True)
 class Bounded:
-    """The average effect E[Y | do(treated)] - E[Y | do(control)] lies in [lower, upper], and any value there fits.
+    """The quantity, E[Y | do(treated)] - E[Y | do(control)] unless it says otherwise, lies in [lower, upper].
 
     lower, upper: in units of the outcome. arms: the same for the mean outcome under each of the two levels; the two
     need not reach their ends together. assumptions: sentences the bounds rest on; none means none. treated,
-    control: the levels compared. evidence: numbers behind it, by name.
+    control: the levels compared (no control: the mean under one level). evidence: numbers behind it, by name.
+    sharp: every value inside fits the assumptions and the distribution; otherwise the truth is inside, but some
+    values inside may not fit. note: what else to know, in sentences.
     """
 
     lower: float
     upper: float
     method: str
     assumptions: tuple[str, ...]
-    treated: int
-    control: int
+    treated: Any
+    control: Any
     arms: Mapping[str, tuple[float, float]]
     quantity: str = "ATE"
     evidence: Mapping[str, Any] = field(default_factory=dict)
+    sharp: bool = True
+    note: str = ""
 
     @property
     def width(self) -> float:
@@ -62,8 +66,18 @@ class Bounded:
         return fields_to_plain(self)
 
     def __str__(self) -> str:
-        ground = " ".join(self.assumptions) or "Nothing is assumed."
-        return f"The {self.quantity} lies between {self.lower:.6g} and {self.upper:.6g} ({self.method}). {ground}"
+        tight = "" if self.sharp else ", valid but perhaps not the narrowest"
+        said = " ".join((*(self.assumptions or ("Nothing is assumed.",)), self.note)).strip()
+        return f"The {self.quantity} lies between {self.lower:.6g} and {self.upper:.6g} ({self.method}{tight}). {said}"
+
+    def _repr_html_(self) -> str:
+        from html import escape
+
+        items = "".join(f"<li>{escape(each)}</li>" for each in self.assumptions or ("Nothing is assumed.",))
+        note = f"<p>{escape(self.note)}</p>" if self.note else ""
+        return (f"<div><p>The {escape(self.quantity)} lies between <b>{self.lower:.6g}</b> and <b>{self.upper:.6g}</b> "
+                f"({escape(self.method)}; {'sharp' if self.sharp else 'valid, perhaps not the narrowest'}).</p>"
+                f"<ul>{items}</ul>{note}</div>")
 
 
 def monotone_bounds(joint: np.ndarray, *, treated: int = 1, control: int = 0, values: Sequence[float] | None = None,
