@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 from whence.core.errors import WhenceError
 from whence.graphs.bits import ones
@@ -14,7 +14,12 @@ KINDS = ("DAG", "ADMG")
 
 
 def checked_graph(graph: Graph | Any, what: str) -> DAG | ADMG:
-    """``graph`` as a DAG or ADMG, from anything ``whence.graph`` reads.
+    """``graph`` as a DAG or ADMG, checked as ``checked_kind`` does."""
+    return cast("DAG | ADMG", checked_kind(graph, what, KINDS))
+
+
+def checked_kind(graph: Graph | Any, what: str, kinds: tuple[str, ...]) -> Graph:
+    """``graph`` as one of the classes ``kinds``, from anything ``whence.graph`` reads.
 
     what: the search, for the message. Raises ``WhenceError`` (``unsupported_graph``) for another class.
     """
@@ -22,10 +27,11 @@ def checked_graph(graph: Graph | Any, what: str) -> DAG | ADMG:
         from whence.graphs.build import graph as as_graph
 
         graph = as_graph(graph)
-    if not isinstance(graph, (DAG, ADMG)):
+    if graph.kind not in kinds:
         raise WhenceError(
-            f"{what} works on {' and '.join(KINDS)}, not on a {graph.kind}.", code="unsupported_graph",
-            value=graph.kind, allowed=KINDS, hint="Decide the directions that are open and ask again.",
+            f"{what} works on {', '.join(kinds[:-1])} and {kinds[-1]}, not on a {graph.kind}.",
+            code="unsupported_graph", value=graph.kind, allowed=kinds,
+            hint="Decide the directions that are open and ask again.",
         )
     return graph
 
