@@ -27,8 +27,8 @@ _PUBLIC = {
     "discover": "whence.discovery.discovery",
     "Discovery": "whence.discovery.discovery",
     "identify": "whence.identification.identify",
-    "Identified": "whence.identification.identify",
-    "NotIdentified": "whence.identification.identify",
+    "Identified": "whence.identification.result",
+    "NotIdentified": "whence.identification.result",
     "Spec": "whence.identification.spec",
     "estimate": "whence.estimation.estimate",
     "Effect": "whence.estimation.effect",
@@ -66,9 +66,9 @@ if TYPE_CHECKING:
     from whence.graphs.graph import Graph as Graph
     from whence.graphs.knowledge import Knowledge as Knowledge
     from whence.graphs.separation import separated as separated
-    from whence.identification.identify import Identified as Identified
-    from whence.identification.identify import NotIdentified as NotIdentified
     from whence.identification.identify import identify as identify
+    from whence.identification.result import Identified as Identified
+    from whence.identification.result import NotIdentified as NotIdentified
     from whence.identification.spec import Spec as Spec
     from whence.report.finding import Finding as Finding
     from whence.studies.study import Study as Study
