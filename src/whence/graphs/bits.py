@@ -7,6 +7,8 @@ of the columns.
 from __future__ import annotations
 
 import functools
+import itertools
+import operator
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
@@ -19,8 +21,38 @@ def rows(matrix: np.ndarray) -> list[int]:
     return [int.from_bytes(row.tobytes(), "little") for row in packed]
 
 
+def matrix(table: Sequence[int]) -> np.ndarray:
+    """The boolean (d, d) matrix of d bit sets: the way back from ``rows``."""
+    width = len(table) // 8 + 1
+    packed = np.array([list(row.to_bytes(width, "little")) for row in table], dtype=np.uint8)
+    return np.unpackbits(packed.reshape(-1, width), axis=1, count=len(table), bitorder="little").astype(bool)
+
+
+_AS_TRUTH = bytes(k == ord("1") for k in range(256))
+
+
+def nonzero(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """``np.nonzero`` of a square matrix, several times faster when little of it is set."""
+    return np.divmod(np.flatnonzero(np.not_equal(matrix, 0)), max(len(matrix), 1))
+
+
+def rows_of(d: int, i: np.ndarray, j: np.ndarray) -> list[int]:
+    """``rows`` of the (d, d) matrix whose true entries are [i, j]. Cheap when they are few."""
+    if 32 * len(i) > d * d:
+        matrix = np.zeros((d, d), dtype=bool)
+        matrix[i, j] = True
+        return rows(matrix)
+    out = [0] * d
+    for row, column in zip(i.tolist(), j.tolist(), strict=True):
+        out[row] |= 1 << column
+    return out
+
+
 def ones(bits: int) -> list[int]:
     """The positions of the set bits, ascending."""
+    size = bits.bit_count()
+    if 8 * size > bits.bit_length() and size > 3:  # many: look at every digit, but without a step of Python for each
+        return list(itertools.compress(itertools.count(), _digits(bits)))
     text = bin(bits)[:1:-1]
     found, at = [], text.find("1")
     while at >= 0:
@@ -31,10 +63,18 @@ def ones(bits: int) -> list[int]:
 
 def union(table: Sequence[int], bits: int) -> int:
     """The union of ``table[k]`` over the members k of ``bits``."""
+    size = bits.bit_count()
+    if 8 * size > bits.bit_length() and size > 3:
+        return functools.reduce(operator.or_, itertools.compress(table, _digits(bits)), 0)
     out = 0
     for k in ones(bits):
         out |= table[k]
     return out
+
+
+def _digits(bits: int) -> bytes:
+    """Per position, the lowest first, whether its bit is set, as bytes 0 and 1."""
+    return bin(bits)[:1:-1].encode().translate(_AS_TRUTH)
 
 
 def closure(table: Sequence[int], bits: int) -> int:
@@ -64,16 +104,24 @@ class Bits:
     @staticmethod
     def of(names: Sequence[str], marks: np.ndarray, bidirected: np.ndarray) -> Bits:
         """The bit sets of a mark matrix and the bidirected edges (both in the order of ``names``)."""
-        order = sorted(range(len(names)), key=names.__getitem__)
-        marks, bidirected = marks[np.ix_(order, order)], bidirected[np.ix_(order, order)]
-        arrow, tail = marks == 2, marks == 3
+        d = len(names)
+        order = sorted(range(d), key=names.__getitem__)
+        rank = np.argsort(order)
+        i, j = nonzero(marks)
+        there, back = marks[i, j], marks[j, i]
+        p, q = nonzero(bidirected)
+        i, j, p, q = rank[i], rank[j], rank[p], rank[q]
+
+        def chosen(where: np.ndarray) -> list[int]:
+            return rows_of(d, i[where], j[where])
+
         return Bits(
-            names=tuple(names[i] for i in order),
-            parents=rows(tail & arrow.T),
-            children=rows(arrow & tail.T),
-            spouses=rows(bidirected),
-            neighbours=rows(tail & tail.T),
-            adjacent=rows(marks != 0),
+            names=tuple(names[k] for k in order),
+            parents=chosen((there == 3) & (back == 2)),
+            children=chosen((there == 2) & (back == 3)),
+            spouses=rows_of(d, p, q),
+            neighbours=chosen((there == 3) & (back == 3)),
+            adjacent=rows_of(d, i, j),
         )
 
     @functools.cached_property

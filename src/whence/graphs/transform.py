@@ -7,9 +7,9 @@ from collections.abc import Iterator
 import numpy as np
 
 from whence.core.errors import WhenceError
-from whence.graphs.bits import closure, ones, union
+from whence.graphs.bits import closure, matrix, ones, union
 from whence.graphs.classes import ADMG, CPDAG, DAG, MPDAG
-from whence.graphs.graph import TAIL, Graph, matrices_from_edges
+from whence.graphs.graph import ARROW, NONE, TAIL, Graph
 from whence.graphs.orient import class_of, meek
 
 
@@ -106,20 +106,22 @@ def latent_projection(graph: DAG | ADMG) -> ADMG:
         inside = _closure_within(bits.children, starts & hidden, hidden)
         return (starts | union(bits.children, inside)) & ~hidden
 
-    edges: list[tuple[str, str, str]] = []
-    for k, name in enumerate(bits.names):
-        if not hidden >> k & 1:
-            edges += [(name, "-->", bits.names[b]) for b in ones(first_observed(bits.children[k]))]
+    below = [0 if hidden >> k & 1 else first_observed(c) for k, c in enumerate(bits.children)]
+    beside = [0] * len(below)
     pairs = [(first_observed(1 << k),) * 2 for k in ones(hidden)]
     pairs += [
         (first_observed(1 << k), first_observed(1 << s))
         for k, others in enumerate(bits.spouses) for s in ones(others) if k < s
     ]
     for left, right in pairs:
-        edges += [(bits.names[a], "<->", bits.names[b]) for a in ones(left) for b in ones(right) if a != b]
-    observed = graph.observed
-    marks, bidirected = matrices_from_edges(observed, edges)
-    return ADMG(observed, marks, bidirected=bidirected)
+        for from_here, there in ((left, right), (right, left)):
+            for a in ones(from_here):
+                beside[a] |= there & ~(1 << a)
+    at = [bits.rank[name] for name in graph.observed]
+    square = np.ix_(at, at)
+    directed, bidirected = matrix(below)[square], matrix(beside)[square]
+    marks = np.where(directed, ARROW, np.where(directed.T, TAIL, np.where(bidirected, ARROW, NONE))).astype(np.int8)
+    return ADMG(graph.observed, marks, bidirected=bidirected)
 
 
 def _closure_within(table: list[int], start: int, within: int) -> int:

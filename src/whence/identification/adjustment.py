@@ -181,16 +181,14 @@ def spread(parents: Sequence[int], children: Sequence[int], start: int, blocked:
     within: a set that holds the parents of its members. Each family (a node and its parents) is a clique of
     the moral graph and is opened once.
     """
-    seen, border, opened, stack = start, 0, 0, ones(start)
-    while stack:
-        v = stack.pop()
-        families = (children[v] & within | 1 << v) & ~opened
+    seen, border, opened, level = start, 0, 0, start
+    while level:
+        families = (union(children, level) & within | level) & ~opened
         opened |= families
         met = (families | union(parents, families)) & ~seen
         border |= met & blocked
-        met &= ~blocked
-        seen |= met
-        stack.extend(ones(met))
+        level = met & ~blocked
+        seen |= level
     return seen, border
 
 
