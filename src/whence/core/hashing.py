@@ -17,13 +17,16 @@ def content_hash(*parts: Any) -> str:
             if part.dtype.kind == "O":
                 body = json.dumps([None if v is None else str(v) for v in part.ravel().tolist()]).encode()
             else:
-                body = part.tobytes()
+                body = part if part.flags.c_contiguous and part.size else part.tobytes()
             head = f"array {part.dtype.str} {part.shape}"
         elif isinstance(part, (bytes, bytearray)):
             head, body = "bytes", bytes(part)
+        elif part is None or isinstance(part, str):
+            head, body = "json", json.dumps(part).encode()
         else:
             head, body = "json", json.dumps(to_plain(part), sort_keys=True).encode()
         # Lengths keep ("ab", "c") and ("a", "bc") apart.
-        digest.update(f"{head} {len(body)}\n".encode())
+        size = len(body) if isinstance(body, bytes) else body.nbytes
+        digest.update(f"{head} {size}\n".encode())
         digest.update(body)
     return digest.hexdigest()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import functools
 import math
 import platform
 from collections.abc import Mapping
@@ -109,10 +110,13 @@ class Provenance:
 
 def versions(*packages: str) -> dict[str, str]:
     """Versions of Python, whence and the named packages (those installed)."""
-    found = {"python": platform.python_version()}
-    for name in ("whence", *packages):
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {name: _version(name) for name in ("whence", *packages)}
+    return {"python": platform.python_version()} | {name: v for name, v in found.items() if v is not None}
+
+
+@functools.cache
+def _version(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None

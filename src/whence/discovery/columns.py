@@ -7,7 +7,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whence.core.card import Card
+from whence.core.errors import WhenceError
 from whence.core.hashing import content_hash
+from whence.core.registry import find_card
 from whence.core.result import Refused, Remark
 from whence.data.moments import moments
 from whence.data.table import CODED, NUMERIC, Table
@@ -15,6 +18,8 @@ from whence.discovery.independence import EachTest, GaussianTests, Tests
 from whence.stats.citest.fisher_z import COLLINEAR, correlation
 
 FEWEST_ROWS = 10
+_CLOSE = 1e-9  # copies are within this of a perfect correlation
+_LEFT_OUT = ("_left_out", "_column")  # how the codes of remarks on left-out columns end
 WEAK = 0.3  # a remark is due when correlations of this size may well be missed
 
 
@@ -27,20 +32,35 @@ class Prepared:
     remarks: tuple[Remark, ...]
 
 
-def prepare(table: Table, alpha: float) -> Prepared | Refused:
+def prepare(table: Table, alpha: float, test: str = "auto") -> Prepared | Refused:
     """The nodes of the search and the tests about them.
 
     Columns that no test can speak of (text, dates, row identifiers given as roles, empty, constant, copies of
     another column) are left out, each with a remark: as isolated nodes they would look independent of
-    everything. Fewer than two nodes, or fewer than 10 rows, is a ``Refused``.
+    everything. Fewer than two nodes, or fewer than 10 rows, is a ``Refused``. test: the card of an independence
+    test, or ``"auto"``. Raises ``WhenceError``: ``unknown_method``, or ``wrong_kind`` for columns it cannot take.
     """
+    card = None if test == "auto" else find_card("independence_test", test)
     remarks = _roles(table)
     taken = {r.about[0] for r in remarks}
     names = sorted(n for n in table.names if n not in taken)
-    for step in (_untestable, _constant, _copies):
-        found = step(table, names)
-        remarks += found
-        names = [n for n in names if n not in {r.about[0] for r in found}]
+    remarks += _untestable(table, names)
+    names = _rest(names, remarks)
+    values = _complete_numbers(table, names)
+    corr = None
+    if values is None:
+        for step in (_constant, _copies):
+            remarks += step(table, names)
+            names = _rest(names, remarks)
+    else:
+        remarks += [_same_value(names[k]) for k in np.flatnonzero((values == values[:, :1]).all(axis=1))]
+        left = _rest(names, remarks)
+        values = values if len(left) == len(names) else values[np.isin(names, left)]
+        corr = correlation(values.T) if len(left) > 1 and len(table) > 1 else None
+        near = left if corr is None else _near(corr, left)
+        remarks += _copies(table, near)
+        names = _rest(left, remarks)
+        corr = None if corr is None or len(names) < len(left) else corr
     if len(names) < 2:
         return _refused("too_few_columns", f"Only {len(names)} column can be part of a graph.", remarks,
                         "Give at least two columns that vary, of numbers or categories.")
@@ -48,17 +68,51 @@ def prepare(table: Table, alpha: float) -> Prepared | Refused:
         return _refused("too_few_rows", f"{len(table)} rows are too few to learn a graph from.", remarks,
                         f"At least {FEWEST_ROWS} are needed, and hundreds to see weak relations.")
     kinds = {table.kind(n) for n in names}
-    gaps = _missing(table, names)
+    _check_kinds(card, table, names)
+    gaps = _missing(table, names) if values is None else []
     remarks += gaps + _weak(len(table), alpha)
-    if kinds <= NUMERIC and not gaps:
-        corr = _correlation(table, names)
+    if kinds <= NUMERIC and not gaps and test in ("auto", "fisher_z"):
+        corr = _correlation(table, names) if corr is None else corr
         if corr is not None:
             remarks += _dependent(corr, names, len(table))
             return Prepared(tuple(names), GaussianTests(corr, len(table)), tuple(remarks))
-    if not kinds <= CODED and not kinds <= NUMERIC:
+    if test == "auto" and not kinds <= CODED and not kinds <= NUMERIC:
         text = "Numbers and categories are tested together by linear regression (generalised covariance measure)."
         remarks.append(Remark("mixed_kinds", text, (), {n: table.kind(n) for n in names}))
-    return Prepared(tuple(names), EachTest(table, tuple(names)), tuple(remarks))
+    return Prepared(tuple(names), EachTest(table, tuple(names), None if card is None else test), tuple(remarks))
+
+
+def _rest(names: list[str], remarks: list[Remark]) -> list[str]:
+    """The names that no remark has left out."""
+    gone = {r.about[0] for r in remarks if r.code.endswith(_LEFT_OUT)}
+    return [n for n in names if n not in gone] if gone else names
+
+
+def _complete_numbers(table: Table, names: list[str]) -> np.ndarray | None:
+    """float64 (d, n) of columns in memory that are all numbers without gaps, else None."""
+    if table.backing is not None or not names or not all(table.kind(n) in NUMERIC for n in names):
+        return None
+    values = np.array([table.column(n).values for n in names])
+    return None if not values.size or np.isnan(values).any() else values
+
+
+def _near(corr: np.ndarray, names: list[str]) -> list[str]:
+    """The columns that may repeat another one: those whose correlation with one is all but perfect."""
+    close = np.abs(corr) > 1 - _CLOSE
+    np.fill_diagonal(close, False)
+    return [names[k] for k in np.flatnonzero(close.any(axis=1))]
+
+
+def _check_kinds(card: Card | None, table: Table, names: list[str]) -> None:
+    if card is None:
+        return
+    for n in names:
+        if table.kind(n) not in card.data_kinds:
+            raise WhenceError(
+                f"Column {n!r} is {table.kind(n)}; the test {card.name!r} takes {', '.join(card.data_kinds)}.",
+                code="wrong_kind", value=n, allowed=card.data_kinds,
+                hint="Leave test='auto', or leave this column out.",
+            )
 
 
 def _correlation(table: Table, names: list[str]) -> np.ndarray | None:
@@ -95,9 +149,13 @@ def _constant(table: Table, names: list[str]) -> list[Remark]:
         if not len(seen):
             out.append(Remark("empty_column", f"{n!r} was left out: it has no values.", (n,)))
         elif (seen == seen[0]).all():
-            text = f"{n!r} was left out: it has the same value in every row, so nothing can be learned about it."
-            out.append(Remark("constant_column", text, (n,)))
+            out.append(_same_value(n))
     return out
+
+
+def _same_value(name: str) -> Remark:
+    text = f"{name!r} was left out: it has the same value in every row, so nothing can be learned about it."
+    return Remark("constant_column", text, (name,))
 
 
 def _copies(table: Table, names: list[str]) -> list[Remark]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -39,7 +39,7 @@ class Discovery:
     graph: CPDAG | MPDAG
     method: str
     evidence: PairTable
-    triples: tuple[TripleEvidence, ...]
+    triples: Sequence[TripleEvidence]
     stability: Stability | None
     warnings: tuple[Remark, ...]
     provenance: Provenance
@@ -91,7 +91,7 @@ def discover(
                           allowed="Knowledge or None")
     if knowledge:
         knowledge.validate(table.names)
-    prepared = prepare(table, parameters["alpha"])
+    prepared = prepare(table, parameters["alpha"], parameters["test"])
     if isinstance(prepared, Refused):
         return prepared
     known = _about_nodes(knowledge, prepared) if knowledge else None
@@ -141,7 +141,7 @@ def _learn(
     table: Table, *, card: Card, nodes: tuple[str, ...], knowledge: Knowledge | None, parameters: Mapping[str, Any]
 ) -> Graph | None:
     """The graph of one bootstrap sample, or None when it cannot be used. A required node may be constant in it."""
-    prepared = prepare(table.select(nodes), parameters["alpha"])
+    prepared = prepare(table.select(nodes), parameters["alpha"], parameters["test"])
     if isinstance(prepared, Refused):
         return None
     if knowledge and not set(prepared.names).issuperset(n for pair in knowledge.required for n in pair):

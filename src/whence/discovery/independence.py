@@ -9,15 +9,18 @@ from __future__ import annotations
 import functools
 import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 
 from whence import kernels
+from whence.core.registry import find_card, load_function
 from whence.data.table import Table
-from whence.stats.citest.choose import IndependenceTest, test
+from whence.graphs.bits import nonzero
+from whence.stats.citest.choose import IndependenceTest
+from whence.stats.citest.choose import test as fitting_test
 from whence.stats.citest.fisher_z import critical_correlation
 
 NO_TEST = 2.0  # what the kernel says when no correlation could be computed
@@ -33,9 +36,14 @@ class Lists:
     @staticmethod
     def of(matrix: np.ndarray) -> Lists:
         """From a bool (d, d) matrix: entry [z, x] says that z is a candidate of x."""
-        owner, node = np.nonzero(np.ascontiguousarray(matrix.T))
+        owner, node = nonzero(np.ascontiguousarray(matrix.T))
         starts = np.concatenate([[0], np.cumsum(np.bincount(owner, minlength=len(matrix)))])
         return Lists(starts.astype(np.int64), node.astype(np.int32))
+
+    @staticmethod
+    def none(d: int) -> Lists:
+        """No candidates: all that sets of size 0 need."""
+        return Lists(np.zeros(d + 1, dtype=np.int64), np.zeros(0, dtype=np.int32))
 
     def row(self, i: int) -> list[int]:
         return self.nodes[self.starts[i] : self.starts[i + 1]].tolist()
@@ -58,6 +66,13 @@ class Level:
     sets: np.ndarray
     tests: np.ndarray
 
+    def only(self, chosen: np.ndarray) -> Level:
+        """The part of the pairs that a bool (m,) chooses; one number for all stays one number."""
+        k = int(np.count_nonzero(chosen))
+        df, n = (np.broadcast_to(v[0], k) if v.strides == (0,) and k else v[chosen] for v in (self.df, self.n))
+        return Level(self.separated[chosen], self.p_value[chosen], self.statistic[chosen], df, n, self.sets[chosen],
+                     self.tests[chosen])
+
 
 @dataclass(frozen=True)
 class Middles:
@@ -69,9 +84,16 @@ class Middles:
 
 
 class Tests(Protocol):
-    """What the searches ask of the data. kinds: of the columns. largest: the largest conditioning set
-    that the rows allow. budget: how many tests of one level are reasonable. block: tests between reports."""
+    """What the searches ask of the data.
 
+    test: name of the test's card, None when the kinds of the variables decide test by test. kinds: of the
+    columns, nodes in name order. largest: the largest conditioning set that the rows allow. budget: how many
+    tests of one level are reasonable. block: tests between reports. An answer must not depend on the number of
+    threads, nor on which other tests were asked before.
+    """
+
+    @property
+    def test(self) -> str | None: ...
     @property
     def kinds(self) -> tuple[str, ...]: ...
     @property
@@ -109,7 +131,8 @@ class GaussianTests:
     corr: np.ndarray
     n: int
     budget: float = 5e8
-    block: int = 4_000_000
+    block: int = 1_000_000
+    test: str = "fisher_z"
 
     @property
     def kinds(self) -> tuple[str, ...]:
@@ -120,9 +143,9 @@ class GaussianTests:
         return self.n - 4
 
     def level(self, lists: Lists, pairs: np.ndarray, size: int, alpha: float) -> Level:
-        from scipy.special import ndtr
-
         m = len(pairs)
+        if size == 0:
+            return self._level_of(self.corr[pairs[:, 0], pairs[:, 1]], alpha)
         separated, r = np.zeros(m, dtype=np.uint8), np.empty(m)
         sets, tests = np.zeros((m, size), dtype=np.int32), np.zeros((m, 2), dtype=np.int64)
         kernels.gaussian_level(
@@ -130,10 +153,32 @@ class GaussianTests:
             threads(), separated, r, sets, tests,
         )
         r[r == NO_TEST] = np.nan
+        p, z = self._p_values(r, size)
+        return Level(separated.astype(bool), p, z, *self._constants(m), sets, tests)
+
+    def _level_of(self, r: np.ndarray, alpha: float) -> Level:
+        """The level of pairs with these correlations, given nothing."""
+        m = len(r)
+        np.clip(r, -1.0, 1.0, out=r)
+        separated = np.abs(r) <= critical_correlation(alpha, self.n, 0)
+        p, z = self._p_values(r, 0)
+        made = np.broadcast_to(np.array([1, 0]), (m, 2))
+        return Level(separated, p, z, *self._constants(m), np.zeros((m, 0), dtype=np.int32), made)
+
+    def _p_values(self, r: np.ndarray, size: int) -> tuple[np.ndarray, np.ndarray]:
+        """p-values and Fisher's z of partial correlations given ``size`` nodes. Works in the memory of ``r``."""
+        from scipy.special import ndtr
+
         limit = 1 - 1e-15
-        z = np.arctanh(np.clip(r, -limit, limit)) * np.sqrt(self.n - size - 3)
-        p = 2 * ndtr(-np.abs(z))
-        return Level(separated.astype(bool), p, z, np.full(m, np.nan), np.full(m, self.n), sets, tests)
+        z = np.arctanh(np.clip(r, -limit, limit, out=r), out=r)
+        z *= np.sqrt(self.n - size - 3)
+        p = ndtr(-np.abs(z))
+        p *= 2
+        return p, z
+
+    def _constants(self, m: int) -> tuple[np.ndarray, np.ndarray]:
+        """Degrees of freedom, none, and rows, the same for all; without memory of their own."""
+        return np.broadcast_to(np.nan, m), np.broadcast_to(np.int64(self.n), m)
 
     def middles(
         self, lists: Lists, pairs: np.ndarray, starts: np.ndarray, middles: np.ndarray, largest: int, alpha: float
@@ -153,13 +198,15 @@ class GaussianTests:
 
 @dataclass(frozen=True, eq=False)
 class EachTest:
-    """One call per test, of the test that fits the kinds, on the rows where its variables are present.
+    """One call per test, on the rows where its variables are present.
 
-    names: sorted columns of the table. known: answers so far, by positions (x, y, *given).
+    names: sorted columns of the table. test: the card of the test to use, None for the one that fits the kinds
+    of the variables. known: answers so far, by positions (x, y, *given).
     """
 
     table: Table
     names: tuple[str, ...]
+    test: str | None = None
     budget: float = 1e6
     block: int = 500
     known: dict[tuple[int, ...], IndependenceTest] = field(default_factory=dict, repr=False)
@@ -172,11 +219,15 @@ class EachTest:
     def largest(self) -> int:
         return len(self.table) - 4
 
+    @functools.cached_property
+    def _ask_by_name(self) -> Callable[..., IndependenceTest]:
+        return fitting_test if self.test is None else load_function(find_card("independence_test", self.test))
+
     def _ask(self, x: int, y: int, given: tuple[int, ...]) -> IndependenceTest:
         key = (min(x, y), max(x, y), *sorted(given))
         if key not in self.known:
             a, b, *others = (self.names[k] for k in key)
-            self.known[key] = test(self.table, a, b, others)
+            self.known[key] = self._ask_by_name(self.table, a, b, others)
         return self.known[key]
 
     def level(self, lists: Lists, pairs: np.ndarray, size: int, alpha: float) -> Level:

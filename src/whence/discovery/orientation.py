@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import functools
 import heapq
 from dataclasses import dataclass
 
 import numpy as np
 
 from whence.core.progress import Progress
-from whence.discovery.evidence import PairTable, Status, TripleEvidence, pair_index
+from whence.discovery.evidence import STATUSES, PairTable, TripleTable, pair_index
 from whence.discovery.independence import Lists, Middles, Tests
 from whence.discovery.skeleton import Skeleton, blocks, ways
+from whence.graphs.bits import nonzero
 from whence.graphs.graph import ARROW, TAIL
 
 _FLOOR = 1e-300  # p-values below this are compared as if they were this
@@ -22,39 +22,54 @@ class Triples:
     """Unshielded triples a - b - c with a < c, in storage order of (a, c, b).
 
     nodes: int32 (t, 3). found: the tests' evidence. collider: bool (t,), the verdict. weight: int64 (t,), how
-    strongly it is held, 0 where nothing speaks. forced: bool (t,), knowledge decides. largest: size of the
-    largest conditioning sets tried.
+    strongly it is held, 0 where there is none. ambiguous: bool (t,), the tests do not agree. forced: bool (t,),
+    knowledge decides. largest: size of the largest conditioning sets tried.
     """
 
     nodes: np.ndarray
     found: Middles
     collider: np.ndarray
     weight: np.ndarray
+    ambiguous: np.ndarray
     forced: np.ndarray
     largest: int
 
 
 def judge_triples(
-    skeleton: Skeleton, tests: Tests, may: np.ndarray, alpha: float, progress: Progress
+    skeleton: Skeleton, tests: Tests, may: np.ndarray, alpha: float, progress: Progress, rule: str = "max_p"
 ) -> Triples:
-    """The max-p rule: b is a collider when the set that best separates a and c leaves it out.
+    """Whether b is a common effect of a and c, from all sets of candidate parents of a or of c.
 
-    Every set of candidate parents of a or of c is tried, up to the size the skeleton search reached. The
-    verdict does not depend on the order of the nodes. The weight is the distance between the logarithms of the
-    largest p-value with b and without b.
+    Sets up to the size the skeleton search reached are tried; the verdict does not depend on the order of the
+    nodes. By ``rule``, b is a collider when
 
-    Source: Ramsey, J. (2016). Improving accuracy and scalability of the PC algorithm by maximizing p-value.
-    arXiv:1610.00378.
+    - ``"max_p"``: the set that best separates a and c leaves it out. The weight of the verdict is the distance
+      between the logarithms of the largest p-value with b and without b (Ramsey 2016).
+    - ``"majority"``: fewer than half of the separating sets contain it; exactly half is no verdict (Colombo
+      and Maathuis 2014, section 4.2). The weight is how far the share is from one half.
+    - ``"conservative"``: no separating set contains it; some but not all is no verdict (Ramsey, Zhang and
+      Spirtes 2006). All verdicts weigh the same.
     """
     nodes = unshielded(skeleton.adjacent)
     found, largest = _all_sets(skeleton, tests, may, nodes, alpha, progress)
-    logs = np.log(np.fmax(np.nan_to_num(found.p_value, nan=0.0), _FLOOR))
-    collider = logs[:, 1] > logs[:, 0]
-    weight = np.rint(1e6 * np.abs(logs[:, 1] - logs[:, 0])).astype(np.int64)
+    inside, outside = found.separating.T
+    every = inside + outside
+    if rule == "majority":
+        collider, ambiguous = 2 * inside < every, 2 * inside == every
+        weight = np.rint(1e6 * np.abs(outside - inside) / np.maximum(every, 1)).astype(np.int64)
+    elif rule == "conservative":
+        collider, ambiguous = (inside == 0) & (every > 0), (np.minimum(inside, outside) > 0) | (every == 0)
+        weight = np.where(ambiguous, 0, 1)
+    else:
+        logs = np.log(np.fmax(np.nan_to_num(found.p_value, nan=0.0), _FLOOR))
+        collider, ambiguous = logs[:, 1] > logs[:, 0], (np.minimum(inside, outside) > 0) | (every == 0)
+        # A verdict on which nothing speaks still counts a little, so that the answer stays determined.
+        weight = np.rint(1e6 * np.abs(logs[:, 1] - logs[:, 0])).astype(np.int64) + 1
     a, b, c = nodes.T
     into, out = may[a, b] & may[c, b], ~may[b, a] & ~may[b, c]
     forced = ~into | out
-    return Triples(nodes, found, np.where(forced, into, collider), np.where(forced, 0, weight), forced, largest)
+    return Triples(nodes, found, np.where(forced, into, collider), np.where(forced, 0, weight), ambiguous, forced,
+                   largest)
 
 
 def _all_sets(
@@ -62,8 +77,10 @@ def _all_sets(
 ) -> tuple[Middles, int]:
     """The tests' evidence on the triples, block by block of their ends, and the largest size of set tried."""
     lists = Lists.of(skeleton.adjacent & may)
-    ends, starts = np.unique(nodes[:, [0, 2]], axis=0, return_index=True)
-    starts = np.append(starts, len(nodes)).astype(np.int64)
+    new = np.ones(len(nodes), dtype=bool)  # the first triple of each pair of ends
+    new[1:] = (nodes[1:, [0, 2]] != nodes[:-1, [0, 2]]).any(axis=1)
+    ends = np.ascontiguousarray(nodes[new][:, [0, 2]])
+    starts = np.append(np.flatnonzero(new), len(nodes)).astype(np.int64)
     middles = np.ascontiguousarray(nodes[:, 1])
     largest, work = _affordable(lists, ends, skeleton.depth, tests.budget)
     separating, p_value = [np.empty((0, 2), dtype=np.int64)], [np.empty((0, 2))]
@@ -83,22 +100,14 @@ def _all_sets(
 
 def unshielded(adjacent: np.ndarray) -> np.ndarray:
     """int32 (t, 3) rows (a, b, c), a < c not adjacent, b adjacent to both, sorted by (a, c, b)."""
-    rows = [np.empty((0, 3), dtype=np.int32)]
-    for b in np.flatnonzero(adjacent.sum(axis=1) > 1):
-        around = np.flatnonzero(adjacent[b])
-        i, j = _pairs(len(around))
-        a, c = around[i], around[j]
-        apart = ~adjacent[a, c]
-        rows.append(np.stack([a[apart], np.full(np.count_nonzero(apart), b), c[apart]], axis=1).astype(np.int32))
-    out = np.concatenate(rows)
+    middle, end = nonzero(adjacent)
+    after = np.bincount(middle, minlength=len(adjacent)).cumsum()[middle] - np.arange(len(middle)) - 1
+    first = np.repeat(np.arange(len(middle)), after)  # the place of a, once for every later neighbour c of b
+    later = np.arange(len(first)) - np.repeat(after.cumsum() - after, after)
+    a, b, c = end[first], middle[first], end[first + 1 + later]
+    apart = ~adjacent[a, c]
+    out = np.column_stack([a[apart], b[apart], c[apart]]).astype(np.int32)
     return out[np.lexsort((out[:, 1], out[:, 2], out[:, 0]))]
-
-
-@functools.lru_cache(maxsize=64)
-def _pairs(k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The pairs i < j below k, in row order."""
-    i, j = np.triu_indices(k, 1)
-    return i, j
 
 
 def _affordable(lists: Lists, ends: np.ndarray, depth: int, budget: float) -> tuple[int, np.ndarray]:
@@ -115,9 +124,11 @@ def _affordable(lists: Lists, ends: np.ndarray, depth: int, budget: float) -> tu
 
 @dataclass(frozen=True, eq=False)
 class Fit:
-    """A DAG with the skeleton's edges. marks: int8 (d, d). overruled: bool (t,), verdicts it does not follow."""
+    """A DAG with the skeleton's edges. marks: int8 (d, d). collider: bool (t,), what it makes of the triples.
+    overruled: bool (t,), verdicts it does not follow."""
 
     marks: np.ndarray
+    collider: np.ndarray
     overruled: np.ndarray
 
 
@@ -139,7 +150,7 @@ def fit_dag(adjacent: np.ndarray, triples: Triples, may: np.ndarray) -> Fit:
         state.remove(x)
     a, b, c = triples.nodes.T
     made = (marks[a, b] == ARROW) & (marks[c, b] == ARROW) if t else np.zeros(0, dtype=bool)
-    return Fit(marks, (made != triples.collider) & ~triples.forced)
+    return Fit(marks, made, (made != triples.collider) & (triples.weight > 0))
 
 
 class _Sinks:
@@ -149,8 +160,7 @@ class _Sinks:
         d = len(adjacent)
         self.remaining = np.ones(d, dtype=bool)
         self.nodes, self.collider = triples.nodes.tolist(), triples.collider.tolist()
-        # A verdict on which nothing speaks still counts a little, so that the answer stays determined.
-        self.weight = np.where(triples.forced, 0, triples.weight + 1).tolist()
+        self.weight = triples.weight.tolist()
         self.at: list[list[int]] = [[] for _ in range(d)]
         self.cost = [0] * d
         for k, abc in enumerate(self.nodes):
@@ -221,19 +231,10 @@ def _reaches(arrows: np.ndarray) -> np.ndarray:
         reach = wider
 
 
-def triple_evidence(names: tuple[str, ...], triples: Triples, fit: Fit) -> tuple[TripleEvidence, ...]:
-    """One ``TripleEvidence`` per triple, in name order."""
-    out = []
-    for k, (a, b, c) in enumerate(triples.nodes.tolist()):
-        p_with, p_without = (None if np.isnan(p) else float(p) for p in triples.found.p_value[k])
-        with_b, without_b = map(int, triples.found.separating[k])
-        status: Status = "clear"
-        if triples.forced[k]:
-            status = "knowledge"
-        elif fit.overruled[k]:
-            status = "overruled"
-        elif (with_b and without_b) or not (with_b or without_b):
-            status = "ambiguous"
-        collider = bool(triples.collider[k] ^ fit.overruled[k])
-        out.append(TripleEvidence(names[a], names[b], names[c], collider, status, p_with, p_without, with_b, without_b))
-    return tuple(out)
+def triple_evidence(names: tuple[str, ...], triples: Triples, fit: Fit) -> TripleTable:
+    """What decided each triple, in name order."""
+    status = np.full(len(triples.nodes), STATUSES.index("clear"), dtype=np.int8)
+    status[triples.ambiguous] = STATUSES.index("ambiguous")
+    status[fit.overruled] = STATUSES.index("overruled")
+    status[triples.forced] = STATUSES.index("knowledge")
+    return TripleTable(names, triples.nodes, fit.collider, status, triples.found.p_value, triples.found.separating)

@@ -11,7 +11,7 @@ import numpy as np
 from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Remark
-from whence.discovery.evidence import PairTable, TripleEvidence, pair_index
+from whence.discovery.evidence import STATUSES, PairTable, Status, TripleTable, pair_index
 from whence.discovery.independence import Tests
 from whence.discovery.orientation import break_cycles, fit_dag, judge_triples, triple_evidence
 from whence.discovery.skeleton import Skeleton, skeleton
@@ -38,6 +38,11 @@ CARD = Card(
                   low=0.0, high=1.0, open_ends=True),
         Parameter("max_conditioning", "int", None, "largest conditioning set; None lets the data and the work "
                   "needed decide", low=0, optional=True),
+        Parameter("test", "str", "auto", "the card of the independence test, such as 'fisher_z', 'chi2' or 'gcm'; "
+                  "'auto' takes the one that fits the kinds of the columns"),
+        Parameter("colliders", "choice", "max_p", "how common effects are told apart: by the largest p-value, by "
+                  "most separating sets, or only where all separating sets agree",
+                  choices=("max_p", "majority", "conservative")),
         Parameter("stability", "int", 0, "bootstrap samples that show how often each edge is found; 0 for none",
                   low=0, high=100_000),
     ),
@@ -49,6 +54,8 @@ CARD = Card(
         "Journal of Machine Learning Research 15:3921-3962.",
         "Ramsey, J. (2016). Improving accuracy and scalability of the PC algorithm by maximizing p-value. "
         "arXiv:1610.00378.",
+        "Ramsey, J., Zhang, J. and Spirtes, P. (2006). Adjacency-faithfulness and conservative causal inference. "
+        "Uncertainty in Artificial Intelligence 22:401-408.",
         "Dor, D. and Tarsi, M. (1992). A simple algorithm to construct a consistent extension of a partially "
         "oriented graph. Technical report R-185, UCLA.",
     ),
@@ -63,7 +70,7 @@ class Learned:
 
     graph: CPDAG | MPDAG
     evidence: PairTable
-    triples: tuple[TripleEvidence, ...]
+    triples: TripleTable
     remarks: tuple[Remark, ...]
 
 
@@ -82,11 +89,12 @@ def pc(
     found = skeleton(tests, names, may, required, alpha, parameters["max_conditioning"], progress)
     adjacent, broken = break_cycles(found.adjacent, may, required, found.evidence)
     found = _without(found, adjacent, broken)
-    triples = judge_triples(found, tests, may, alpha, progress)
+    rule = parameters["colliders"]
+    triples = judge_triples(found, tests, may, alpha, progress, rule)
     fit = fit_dag(adjacent, triples, may)
     marks = class_of(fit.marks)
     told = triple_evidence(names, triples, fit)
-    remarks = (*found.remarks, *_about_colliders(told, triples.largest, found.depth))
+    remarks = (*found.remarks, *_about_colliders(told, rule, triples.largest, found.depth))
     if not knowledge:
         return Learned(CPDAG(names, marks), found.evidence, told, remarks)
     open_ended = (marks == TAIL) & (marks.T == TAIL)
@@ -125,7 +133,18 @@ def _without(found: Skeleton, adjacent: np.ndarray, broken: list[tuple[int, int]
     return Skeleton(names, adjacent, evidence, found.depth, tuple(remarks))
 
 
-def _about_colliders(told: tuple[TripleEvidence, ...], largest: int, depth: int) -> list[Remark]:
+_SENTENCES: dict[Status, str] = {
+    "ambiguous": "the tests do not agree whether {b} is a common effect of {a} and {c}; {decided}",
+    "overruled": "the tests' verdict on {b} between {a} and {c} gave way to stronger evidence that contradicts it",
+}
+_DECIDED = {
+    "max_p": "the largest p-value decided",
+    "majority": "what the other verdicts leave room for decided",
+    "conservative": "what the other verdicts leave room for decided",
+}
+
+
+def _about_colliders(told: TripleTable, rule: str, largest: int, depth: int) -> list[Remark]:
     """A remark when sets were left out, one for the ambiguous triples and one for the overruled ones."""
     out = []
     if largest < depth:
@@ -134,17 +153,13 @@ def _about_colliders(told: tuple[TripleEvidence, ...], largest: int, depth: int)
             "rest on, would need too many tests."
         )
         out.append(Remark("collider_search_cut", text, (), {"size": largest, "depth": depth}))
-    sentences = {
-        "ambiguous": "the tests do not agree whether {b} is a common effect of {a} and {c}; the largest p-value "
-        "decided",
-        "overruled": "the tests' verdict on {b} between {a} and {c} gave way to stronger evidence that contradicts it",
-    }
-    for status, sentence in sentences.items():
-        chosen = [t for t in told if t.status == status]
-        if chosen:
-            first = sentence.format(a=chosen[0].a, b=chosen[0].b, c=chosen[0].c)
+    for status, sentence in _SENTENCES.items():
+        chosen = told.nodes[told.status == STATUSES.index(status)]
+        if len(chosen):
+            named = [[told.names[v] for v in abc] for abc in chosen[:50].tolist()]
+            first = sentence.format(**dict(zip("abc", named[0], strict=True)), decided=_DECIDED[rule])
             more = f" (and {len(chosen) - 1} more like it)" if len(chosen) > 1 else ""
-            about = tuple(sorted({name for t in chosen for name in (t.a, t.b, t.c)}))
-            evidence = {"triples": [[t.a, t.b, t.c] for t in chosen[:50]], "count": len(chosen)}
+            about = tuple(told.names[v] for v in np.unique(chosen))
+            evidence = {"triples": named, "count": len(chosen)}
             out.append(Remark(f"{status}_orientation", f"{first[0].upper()}{first[1:]}{more}.", about, evidence))
     return out

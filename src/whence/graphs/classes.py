@@ -9,8 +9,8 @@ from typing import ClassVar, final
 import numpy as np
 
 from whence.core.errors import WhenceError
-from whence.graphs.bits import closure, find_cycle, ones, shortest_path
-from whence.graphs.graph import ARROW, CIRCLE, TAIL, Graph, cycle_error, edge_text
+from whence.graphs.bits import closure, find_cycle, nonzero, ones, shortest_path
+from whence.graphs.graph import ARROW, CIRCLE, TAIL, Graph, cycle_error, edge_marks, edge_text
 from whence.graphs.inducing import inducing_pairs, inducing_path
 from whence.graphs.orient import class_of, extension, first_unclosed
 from whence.graphs.zhang import class_of_mag, member_of_pag
@@ -161,17 +161,17 @@ def _edge(graph: Graph, marks: np.ndarray, a: str, b: str) -> str:
 
 
 def _only(graph: Graph, *allowed: str) -> None:
-    m, t = graph.marks, graph.marks.T
-    fits = {
-        "-->": ((m == ARROW) & (t == TAIL)) | ((m == TAIL) & (t == ARROW)),
-        "<->": (m == ARROW) & (t == ARROW),
-        "---": (m == TAIL) & (t == TAIL),
-    }
-    wrong = m != 0
+    m = graph.marks
+    i, j = nonzero(m)
+    left, right = m[j, i], m[i, j]
+    wrong = np.ones(len(i), dtype=bool)
     for text in allowed:
-        wrong &= ~fits[text]
+        a, b = edge_marks(text)
+        wrong &= ~(((left == a) & (right == b)) | ((left == b) & (right == a)))
     if wrong.any():
-        a, b = _first(graph, wrong)
+        where = np.zeros(m.shape, dtype=bool)
+        where[i[wrong], j[wrong]] = True
+        a, b = _first(graph, where)
         edges = " and ".join(allowed)
         raise WhenceError(
             f"{_article(graph.kind)} {graph.kind} has only {edges} edges, not {_edge(graph, m, a, b)}.",

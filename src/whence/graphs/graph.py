@@ -15,7 +15,7 @@ import numpy as np
 
 from whence.core.errors import WhenceError, unknown_name
 from whence.core.hashing import content_hash
-from whence.graphs.bits import Bits
+from whence.graphs.bits import Bits, nonzero
 
 NONE, CIRCLE, ARROW, TAIL = 0, 1, 2, 3
 
@@ -65,7 +65,8 @@ class Graph:
     def __post_init__(self) -> None:
         object.__setattr__(self, "names", tuple(str(n) for n in self.names))
         given = np.asarray(self.marks)
-        if not np.isin(given, (NONE, CIRCLE, ARROW, TAIL)).all():
+        small = given.dtype == np.int8 and given.size and given.min() >= NONE and given.max() <= TAIL
+        if not small and not np.isin(given, (NONE, CIRCLE, ARROW, TAIL)).all():
             raise WhenceError("Marks must be 0, 1, 2 or 3.", code="bad_graph", allowed=(0, 1, 2, 3))
         marks = given.astype(np.int8)
         self._check_marks(marks)
@@ -90,9 +91,10 @@ class Graph:
         if marks.diagonal().any():
             loops = [self.names[i] for i in np.flatnonzero(marks.diagonal())]
             raise WhenceError(f"A node cannot have an edge to itself: {loops}.", code="self_loop", value=loops)
-        half = np.argwhere((marks != 0) & (marks.T == 0))
+        rows, columns = nonzero(marks)
+        half = np.flatnonzero(marks[columns, rows] == 0)
         if len(half):
-            i, j = half[0]
+            i, j = rows[half[0]], columns[half[0]]
             raise WhenceError(
                 f"The edge between {self.names[i]!r} and {self.names[j]!r} has a mark at one end only.",
                 code="bad_graph", value=[self.names[i], self.names[j]],
@@ -100,10 +102,16 @@ class Graph:
 
     def _take_bidirected(self, marks: np.ndarray) -> None:
         """Bring ``marks`` (in place) and ``bidirected`` into step: each shows every lone <-> edge."""
-        in_marks = (marks == ARROW) & (marks.T == ARROW)
+        arrows = marks == ARROW
+        in_marks = np.zeros_like(arrows)
+        i, j = nonzero(arrows)
+        both = arrows[j, i]
+        in_marks[i[both], j[both]] = True
         given = np.array(self.bidirected, dtype=bool)
-        if given.size == 0:
-            given = in_marks
+        if given.size == 0 or (given.shape == marks.shape and not (given.any() or both.any())):
+            in_marks.flags.writeable = False
+            object.__setattr__(self, "bidirected", in_marks)
+            return
         if given.shape != marks.shape or (given != given.T).any() or given.diagonal().any():
             raise WhenceError(
                 "The matrix of bidirected edges must be square, symmetric and without self-loops.",

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from whence.graphs.bits import ones, rows
+from whence.graphs.bits import nonzero, ones, rows_of
 
 ARROW, TAIL = 2, 3
 
@@ -20,11 +20,16 @@ class _Sets:
     """Parents, children, neighbours by --- and adjacent nodes as bit sets, one per row of a mark matrix."""
 
     def __init__(self, marks: np.ndarray) -> None:
-        arrow, tail = marks == ARROW, marks == TAIL
-        self.parents = rows(tail & arrow.T)
-        self.children = rows(arrow & tail.T)
-        self.neighbours = rows(tail & tail.T)
-        self.adjacent = rows(marks != 0)
+        d = len(marks)
+        i, j = nonzero(marks)
+        there, back = marks[i, j], marks[j, i]
+        arrow, tail = there == ARROW, there == TAIL
+        into, level = tail & (back == ARROW), tail & (back == TAIL)
+        out = arrow & (back == TAIL)
+        self.parents = rows_of(d, i[into], j[into])
+        self.children = rows_of(d, i[out], j[out])
+        self.neighbours = rows_of(d, i[level], j[level])
+        self.adjacent = rows_of(d, i, j)
 
     def orient(self, b: int, c: int) -> None:
         """b --- c becomes b --> c."""
@@ -80,8 +85,7 @@ def meek(marks: np.ndarray, orient: Iterable[tuple[int, int]] = ()) -> np.ndarra
     if turned:
         pending: set[tuple[int, int]] = set()
     else:
-        undirected = np.triu((marks == TAIL) & (marks.T == TAIL))
-        pending = {(int(i), int(j)) for i, j in np.argwhere(undirected)}
+        pending = {(b, c) for b, others in enumerate(s.neighbours) for c in ones(others >> b << b)}
     while turned or pending:
         for b, c in pending:
             forward, backward = _rule(s, b, c), _rule(s, c, b)
@@ -98,11 +102,12 @@ def meek(marks: np.ndarray, orient: Iterable[tuple[int, int]] = ()) -> np.ndarra
 def first_unclosed(marks: np.ndarray) -> tuple[int, int, int] | None:
     """The first undirected edge that a rule turns, ``(b, c, rule)`` for b --> c, or None when closed."""
     s = _Sets(marks)
-    for i, j in np.argwhere(np.triu((marks == TAIL) & (marks.T == TAIL))):
-        for b, c in ((int(i), int(j)), (int(j), int(i))):
-            rule = _rule(s, b, c)
-            if rule:
-                return b, c, rule
+    for i, others in enumerate(s.neighbours):
+        for j in ones(others >> i << i):
+            for b, c in ((i, j), (j, i)):
+                rule = _rule(s, b, c)
+                if rule:
+                    return b, c, rule
     return None
 
 
@@ -136,7 +141,7 @@ def extension(marks: np.ndarray) -> tuple[np.ndarray | None, list[int]]:
 def pattern(marks: np.ndarray) -> np.ndarray:
     """A DAG's adjacencies undirected, except the arrows of v-structures a --> c <-- b, a and b not adjacent."""
     s = _Sets(marks)
-    out = np.where(marks != 0, TAIL, 0).astype(np.int8)
+    out = (marks != 0) * np.int8(TAIL)
     for c, parents in enumerate(s.parents):
         for a in ones(parents):
             if parents & ~(s.adjacent[a] | 1 << a):
