@@ -55,6 +55,12 @@ def reversed_table() -> Table:
 SPEC = Spec("adjustment", ("dose",), ("score",), controls=("age", "income", "site"))
 
 
+BETWEEN = Spec("frontdoor", ("dose",), ("score",), mediators=("age", "grade"), controls=("income",))
+BY_FORMULA = Spec("id", ("dose",), ("score",), graph="site --> dose; dose --> grade; site --> grade; grade --> score; "
+                  "site --> score; dose <-> score")
+OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA}  # methods with a strategy of their own
+
+
 def usable(card: Card, table: Table) -> list[str]:
     """The columns whose kind the card takes, by name."""
     return sorted(name for name in table.names if table.kind(name) in card.data_kinds)
@@ -69,7 +75,13 @@ def run_method(card: Card, table: Table, seed: int = 3, **params: Any) -> Any:
 def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
     from whence.estimation.estimate import estimate
 
-    return estimate(table, SPEC, card.name, seed, **params)
+    return estimate(table, OWN.get(card.name, SPEC), card.name, seed, **params)
+
+
+def _bounds(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
+    from whence.estimation.bounds import bounds
+
+    return bounds(table, SPEC.replace(controls=("site",)), card.name, seed, **params)
 
 
 def _check(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
@@ -97,7 +109,8 @@ def _independence(card: Card, table: Table, seed: int, params: dict[str, Any]) -
     return load_function(card)(table, names[0], names[1], tuple(names[2:]), **params)
 
 
-RUNNERS = {"estimation": _estimation, "check": _check, "discovery": _discovery, "independence_test": _independence}
+RUNNERS = {"estimation": _estimation, "bounds": _bounds, "check": _check, "discovery": _discovery,
+           "independence_test": _independence}
 
 @pytest.fixture(scope="session")
 def run() -> Callable[..., Any]:

@@ -21,6 +21,7 @@ from whence.core.result import Refused, to_plain
 from whence.data.load import read
 from whence.data.table import KINDS, Table
 from whence.discovery.discovery import discover
+from whence.estimation.bounds import bounds
 from whence.estimation.effect import Effect
 from whence.estimation.estimate import estimate
 from whence.identification.spec import Spec
@@ -172,6 +173,12 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
     "a treatment level for every row": ({**NOISE, "dose": [f"id{i}" for i in range(N)]}, {"dose": "categorical"}),
     "one treated row": ({**NOISE, "dose": (np.arange(N) == 0).astype(int)}, {}),
 }
+BAD_SPEC = Spec("adjustment", ("dose",), ("score",), controls=("age", "income"))
+BAD_SPECS = {
+    "frontdoor": Spec("frontdoor", ("dose",), ("score",), mediators=("age",), controls=("income",)),
+    "plugin": Spec("id", ("dose",), ("score",), graph="dose --> age; income --> dose; income --> age; age --> score; "
+                   "income --> score; dose <-> score"),
+}
 bad_tables = pytest.mark.parametrize("case", BAD)
 
 
@@ -200,14 +207,30 @@ def test_estimation_survives(card: Card, case: str) -> None:
     table = bad_table(case)
     if table is None:
         return
-    spec = Spec("adjustment", ("dose",), ("score",), controls=("age", "income"))
-    answer = kind_of_answer(lambda: estimate(table, spec, card.name))
+    answer = kind_of_answer(lambda: estimate(table, BAD_SPECS.get(card.name, BAD_SPEC), card.name))
     if isinstance(answer, Refused):
         assert answer.code and answer.reason.endswith(".")
     elif answer is not None:
         assert isinstance(answer, Effect)
         assert np.isfinite([answer.estimate, answer.standard_error, *answer.interval, answer.p_value]).all()
         json.dumps(to_plain(answer), allow_nan=False)
+
+
+@bad_tables
+@pytest.mark.parametrize("card", methods("bounds"), ids=label)
+def test_bounds_survive(card: Card, case: str) -> None:
+    table = bad_table(case)
+    if table is None:
+        return
+    for controls in ((), ("age",)):
+        spec = Spec("adjustment", ("dose",), ("score",), controls=controls)
+        answer = kind_of_answer(lambda spec=spec: bounds(table, spec, card.name))
+        if isinstance(answer, Refused):
+            assert answer.code and answer.reason.endswith(".")
+        elif answer is not None:
+            assert np.isfinite([answer.lower, answer.upper, *answer.interval, *answer.standard_errors]).all()
+            assert answer.lower <= answer.upper + 1e-12
+            json.dumps(to_plain(answer), allow_nan=False)
 
 
 @bad_tables

@@ -224,18 +224,9 @@ def test_what_is_said_of_the_napkin() -> None:
     assert "same at every level of r" in answer.note and not list(answer.minimal_sets())
     assert answer.reasons["w"] == "w is used in the formula." and "There is no adjustment set" not in str(answer)
     assert answer.expression.latex() == (r"\frac{\sum_{w} P(y, x \mid r, w) \, P(w)}{\sum_{w} P(x \mid r, w) \, P(w)}")
-    with pytest.raises(WhenceError) as error:
-        answer.to_spec()
-    assert error.value.code == "no_estimator"
+    spec = answer.to_spec()
+    assert (spec.strategy, spec.formula_columns, spec.controls) == ("id", ("r", "w"), ())
     assert not identify(mixed(NAPKIN), "x", "y", strategy="adjustment")
     with pytest.raises(WhenceError) as error:
         identify(mixed(NAPKIN), "x", "y", strategy="magic")
     assert error.value.code == "unknown_strategy"
-
-
-def test_estimate_refuses_what_has_no_estimator() -> None:
-    from whence.estimation.estimate import estimate
-
-    for text in (NAPKIN, "x --> r; r --> y; x <-> y; w --> y"):
-        refused = estimate({name: [0, 1, 1, 0] for name in "wrxy"}, identify(mixed(text), "x", "y"))
-        assert not refused and refused.code == "no_estimator"  # pyright: ignore

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from whence.checks.check import Check
+from whence.checks.check import Check, does_not_apply
 from whence.core.card import Card
 from whence.core.errors import WhenceError, unknown_name
 from whence.core.progress import SILENT, Progress
@@ -70,6 +70,8 @@ def _one(card: Card, table: Table, effect: Effect, graph: Graph | None, seed: in
     except WhenceError as error:
         if error.code == "other_table":
             raise
+        if error.code == "not_a_comparison":
+            return does_not_apply(card, error.message)
         return _failed(card, f"This check could not be made: {error.message}", error.code)
     except Exception as error:  # a defect of ours in one check must not cost the study its answer
         return _failed(card, f"This check failed inside ({type(error).__name__}: {error}). The estimate stands "

@@ -11,6 +11,7 @@ from whence.core.errors import WhenceError
 from whence.core.result import Refused
 from whence.data.table import Table
 from whence.estimation.effect import Effect
+from whence.estimation.estimate import OWN
 from whence.estimation.overlap import balancing_weights
 from whence.estimation.prepare import Prepared, prepare
 from whence.stats.features import features, independent
@@ -103,7 +104,8 @@ def setting(table: Table, effect: Effect) -> Setting:
     """The data behind ``effect`` in ``table``.
 
     Raises ``WhenceError``: ``other_table`` when the effect was estimated on other data, ``combined_effect``
-    for a sum or difference of effects, or the reason why the data no longer support the effect.
+    for a sum or difference of effects, ``not_a_comparison`` for a front door or a formula, or the reason why
+    the data no longer support the effect.
     """
     if effect.provenance.data != table.hash:
         raise WhenceError("The effect was estimated on another table.", code="other_table",
@@ -111,6 +113,10 @@ def setting(table: Table, effect: Effect) -> Setting:
     if ") minus (" in effect.contrast or ") plus (" in effect.contrast:
         raise WhenceError("A combination of effects cannot be checked as one.", code="combined_effect",
                           value=effect.contrast, hint="Check each of the effects it is made of.")
+    if effect.spec.strategy in OWN:
+        raise WhenceError("This check looks at groups compared given controls; the effect was found in another way.",
+                          code="not_a_comparison", value=effect.spec.strategy, allowed=("rct", "adjustment"),
+                          hint="The check of implied independences asks whether the data agree with the graph.")
     data = prepare(table, effect.spec)
     if isinstance(data, Refused):
         raise WhenceError(data.reason, code=data.code, hint=data.remedy)

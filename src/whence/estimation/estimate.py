@@ -19,17 +19,21 @@ from whence.estimation.determined import outcome_determined
 from whence.estimation.effect import Comparison, Effect
 from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, summaries
 from whence.estimation.parameters import checked, plain_parameters
+from whence.estimation.plugin import formula, formula_columns
 from whence.estimation.prepare import Prepared, prepare
 from whence.identification.spec import Spec
 
 if TYPE_CHECKING:
     from whence.identification.identify import Identified, NotIdentified
 
-STRATEGIES = ("rct", "adjustment")
+STRATEGIES = ("rct", "adjustment", "frontdoor", "id")
+OWN = {"frontdoor": "frontdoor", "id": "plugin"}  # strategies with a method of their own
 QUANTITIES = ("ATE", "ATT", "ATC")
 DESIGN = {
     "rct": "Who was treated was decided by chance.",
     "adjustment": "Nothing outside the controls affects both the treatment and the outcome.",
+    "frontdoor": "The treatment affects the outcome only through the mediators.",
+    "id": "The graph shows every common cause, and no arrow is missing.",
 }
 FEWEST_FOR_AIPW = 20  # rows in the smallest arm
 ROWS_PER_COLUMN = 3
@@ -45,10 +49,12 @@ def estimate(
     table: a ``Table`` or anything ``whence.read`` takes. spec: a ``Spec``, a mapping of its fields, or an
     ``Identified``. method: a card's name, or ``"auto"``: difference in means for an experiment without
     controls, regression with treatment-control interactions for one with controls, cross-fitted AIPW
-    for adjustment with treatment groups, regression for a dose. params: the method's own, see its card.
+    for adjustment with treatment groups, regression for a dose; nested regressions for the front door, the plug-in
+    estimate for a formula of the ID algorithm. params: the method's own, see its card.
 
-    Refused: ``not_identified``, ``no_estimator`` (strategy), ``quantity_not_available``, those of
-    ``prepare`` and those of the method. Raises ``WhenceError`` for unknown columns, methods, parameters.
+    Refused: ``not_identified``, ``no_estimator`` (strategy), ``quantity_not_available``, ``other_design`` (the method
+    is for another strategy), those of ``prepare`` and those of the method. Raises ``WhenceError`` for unknown
+    columns, methods, parameters, and for a strategy without the mediators or the graph that it needs.
     """
     asked = as_spec(spec)
     if isinstance(asked, Refused):
@@ -57,12 +63,17 @@ def estimate(
         from whence.data.load import read
 
         table = read(table)
-    refusal = _out_of_reach(asked)
     if method != "auto":
         find_card("estimation", method)
+    for name in asked.columns:
+        table.column(name)  # an unknown name is an error, not a refusal
+    refusal = _out_of_reach(asked, method)
     if refusal is not None:
         return refusal
-    data = prepare(table, asked)
+    completed = with_formula_columns(asked)
+    if isinstance(completed, Refused):
+        return completed
+    data = prepare(table, completed)
     if isinstance(data, Refused):
         return data
     determined = outcome_determined(data)
@@ -96,10 +107,6 @@ def as_spec(given: Any) -> Spec | Refused:
         return given
     if isinstance(given, Mapping):
         return Spec.from_dict(given)
-    if hasattr(given, "expression") and given.strategy not in STRATEGIES:
-        return Refused("no_estimator", f"There is no estimator for the strategy {given.strategy!r} yet. {given.note}",
-                       {"strategy": given.strategy, "available": list(STRATEGIES), "formula": given.expression.text()},
-                       "Measure what makes adjustment possible, or evaluate the formula on a discrete distribution.")
     if hasattr(given, "to_spec"):
         return given.to_spec()
     if hasattr(given, "witness") and hasattr(given, "reason"):
@@ -113,6 +120,8 @@ def as_spec(given: Any) -> Spec | Refused:
 def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
     """The method ``"auto"`` stands for, with a remark when the data made it other than usual."""
     t, spec = data.treatment, data.spec
+    if spec.strategy in OWN:
+        return OWN[spec.strategy], ()
     if not t.discrete or (spec.strategy == "rct" and spec.controls):
         return "regression", ()
     if not spec.controls:
@@ -129,20 +138,49 @@ def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
     ),)
 
 
-def _out_of_reach(spec: Spec) -> Refused | None:
+def _out_of_reach(spec: Spec, method: str) -> Refused | None:
     if spec.strategy not in STRATEGIES:
         return Refused(
             "no_estimator", f"There is no estimator for the strategy {spec.strategy!r} yet.",
             {"strategy": spec.strategy, "available": list(STRATEGIES)},
-            "The strategies that can be estimated are " + " and ".join(repr(s) for s in STRATEGIES) + ".",
+            "The strategies that can be estimated are " + ", ".join(repr(s) for s in STRATEGIES) + ".",
         )
-    if spec.quantity not in QUANTITIES:
+    quantities = QUANTITIES[:1] if spec.strategy in OWN else QUANTITIES
+    if spec.quantity not in quantities:
         return Refused(
             "quantity_not_available", f"The quantity {spec.quantity!r} cannot be estimated by {spec.strategy!r} yet.",
-            {"quantity": spec.quantity, "available": list(QUANTITIES)},
-            "The quantities that can be estimated are " + ", ".join(QUANTITIES) + ".",
+            {"quantity": spec.quantity, "available": list(quantities)},
+            f"The {'quantity' if len(quantities) == 1 else 'quantities'} that can be estimated "
+            f"{'is' if len(quantities) == 1 else 'are'} " + ", ".join(quantities) + ".",
+        )
+    suits = next((s for s, name in OWN.items() if name == method), None)
+    if method != "auto" and suits != (spec.strategy if spec.strategy in OWN else None):
+        suits = suits or "adjustment"
+        return Refused(
+            "other_design", f"The method {method!r} is for the strategy {suits!r}, not for {spec.strategy!r}.",
+            {"method": method, "strategy": spec.strategy}, "Leave the method open ('auto').", method,
         )
     return None
+
+
+def with_formula_columns(spec: Spec) -> Spec | Refused:
+    """The spec with what its strategy needs, found from its graph and checked.
+
+    Raises ``WhenceError`` (``missing_role``) without mediators (front door) or a graph (ID).
+    """
+    if spec.strategy == "frontdoor" and not spec.mediators:
+        raise WhenceError("The front door needs its mediators.", code="missing_role", value="mediators",
+                          hint="Name them in the spec: mediators=(...).")
+    if spec.strategy != "id":
+        return spec
+    found = formula(spec)
+    return found if isinstance(found, Refused) else spec.replace(formula_columns=formula_columns(found, spec))
+
+
+def unadjusted(spec: Spec) -> Spec:
+    """The spec of the plain comparison of the same treatment values, without what the strategy uses."""
+    return spec.replace(strategy="adjustment", controls=(), mediators=(), formula_columns=(), graph=None,
+                        assumptions=())
 
 
 def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, answer: Answer) -> Effect:
@@ -166,7 +204,7 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
         n=data.n, quantity=asked.quantity, method=card.name, spec=data.spec, contrast=data.treatment.contrast,
         level=level, df=degrees_of_freedom(answer), comparisons=comparisons, diagnostics=diagnostics,
         warnings=data.remarks + answer.remarks,
-        assumptions=tuple(dict.fromkeys((DESIGN[asked.strategy], COMMON, *_own(card, asked), *asked.assumptions))),
+        assumptions=tuple(dict.fromkeys((*_design(asked), COMMON, *_own(card, asked), *asked.assumptions))),
         provenance=Provenance(
             data=data.table.hash, rows=data.table.n_rows, spec=data.spec.hash, method=card.name,
             parameters=plain_parameters(parameters), seed=seed, versions=_versions(card.name),
@@ -174,6 +212,11 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
         ),
         rows=data.rows, influence=answer.influence[:, 0], clusters=data.clusters, propensity=answer.propensity,
     )
+
+
+def _design(spec: Spec) -> tuple[str, ...]:
+    """What the design takes for granted, unless the spec says it in its own words."""
+    return () if spec.strategy in OWN and spec.assumptions else (DESIGN[spec.strategy],)
 
 
 def _own(card: Card, spec: Spec) -> tuple[str, ...]:

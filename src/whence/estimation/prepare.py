@@ -71,11 +71,11 @@ class Prepared:
 def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     """Choose the rows, code treatment and outcome, and check what every estimator needs.
 
-    Rows: those in the population with no missing value in treatment, outcome, controls, cluster and
-    weights; lost rows are counted by column in a remark. Refused, with evidence: ``no_rows``,
-    ``treatment_constant``, ``outcome_constant``, ``outcome_not_numeric``, ``infinite_values``,
-    ``out_of_scale``, ``small_arm``, ``too_few_clusters``, ``bad_weights``, ``control_is_treatment``,
-    ``control_is_outcome``.
+    Rows: those in the population with no missing value in treatment, outcome, controls, mediators (front
+    door), the formula's columns (ID), cluster and weights; lost rows are counted by column in a remark.
+    Refused, with evidence: ``no_rows``, ``treatment_constant``, ``outcome_constant``, ``outcome_not_numeric``,
+    ``infinite_values``, ``out_of_scale``, ``small_arm``, ``too_few_clusters``, ``bad_weights``,
+    ``control_is_treatment``, ``control_is_outcome``.
     Raises ``WhenceError`` (``unknown_column``) for a name the table lacks.
     """
     for name in spec.columns:
@@ -149,7 +149,7 @@ def _rows(table: Table, spec: Spec) -> tuple[np.ndarray, list[Remark]] | Refused
             "population", f"The population conditions keep {chosen.sum():,} of {table.n_rows:,} rows.",
             tuple(c.column for c in spec.population), {"kept": int(chosen.sum()), "rows": table.n_rows},
         ))
-    needed = [spec.treatment, spec.outcome, *sorted(spec.controls)]
+    needed = [spec.treatment, spec.outcome, *sorted({*spec.controls, *_between(spec)})]
     needed += [name for name in (spec.cluster, spec.weights) if name is not None]
     gaps = {name: int((table.column(name).missing & chosen).sum()) for name in needed}
     complete = chosen & table.complete(needed)
@@ -204,6 +204,11 @@ def satisfied(column: Column, condition: Condition) -> np.ndarray:
     return compare[condition.operator](*with_bound) & ~column.missing
 
 
+def _between(spec: Spec) -> tuple[str, ...]:
+    """What the design uses besides treatment, outcome and controls."""
+    return {"frontdoor": spec.mediators, "id": spec.formula_columns}.get(spec.strategy, ())
+
+
 def _outcome(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Remark]] | Refused:
     """The outcome as numbers; words of a binary outcome become 0 and 1, of an ordinal one their rank."""
     if column.kind in NUMERIC:
@@ -231,7 +236,7 @@ def _outcome(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Remark]
 
 def _finite(data: Prepared) -> Prepared | Refused:
     numbers = {data.spec.outcome: data.outcome, data.spec.treatment: data.treatment.values}
-    for name in data.spec.controls:
+    for name in (*data.spec.controls, *_between(data.spec)):
         column = data.table.column(name)
         if column.kind in NUMERIC:
             numbers[name] = column.values[data.rows]

@@ -109,6 +109,17 @@ def regression(
     return _standardise(data, controls, design, fit, covariance, interactions, degree, tuple(remarks))
 
 
+def effect_weights(data: Prepared, degree: int) -> np.ndarray:
+    """(n, comparisons): the effects of ``regression`` with this degree are these weights times the outcome."""
+    controls = data.features(degree)
+    if isinstance(controls, Refused):
+        raise AssertionError("regression refuses these controls")
+    design = _design(data, controls, _default_interactions(data, controls.matrix.shape[1])[0])
+    fit = ols(design.matrix, data.outcome, data.weights)
+    means = np.array([target_weights(data, j + 1) @ change / data.n for j, change in enumerate(design.effects)])
+    return data.w[:, None] * (design.matrix @ (fit.bread @ means.T))
+
+
 def _standardise(
     data: Prepared, controls: Features, design: _Design, fit: LinearFit, covariance: str, interactions: bool,
     degree: int, remarks: tuple[Remark, ...],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import html
 import itertools
+import json
 import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
@@ -125,14 +126,10 @@ class Identified:
         """The spec that estimates this effect, with ``changes`` to its fields.
 
         Raises ``WhenceError``: ``nothing_to_estimate`` when no set blocks the non-causal paths (the effect is
-        zero by the graph and a comparison would show confounding), ``no_estimator`` when the effect is identified
-        in another way than by adjustment, ``unknown_field``.
+        zero by the graph and a comparison would show confounding), ``unknown_field``. For the strategy ``"id"`` the
+        spec carries the graph, from which the formula can be found again.
         """
-        if self.strategy != "adjustment":
-            raise WhenceError(f"There is no estimator for the strategy {self.strategy!r} yet. {self.note}",
-                              code="no_estimator", value=self.strategy, allowed=("adjustment",),
-                              hint="On a discrete joint distribution use .distribution().")
-        if not self.adjustable:
+        if self.strategy == "adjustment" and not self.adjustable:
             raise WhenceError(self.note, code="nothing_to_estimate", value=list(self.treatment),
                               hint="Ask with a graph in which the treatment can affect the outcome.")
         allowed = [f.name for f in fields(Spec)]
@@ -142,7 +139,11 @@ class Identified:
         base: dict[str, Any] = {
             "strategy": self.strategy, "treatments": self.treatment, "outcomes": self.outcome,
             "quantity": self.quantity, "controls": self.adjustment, "assumptions": self.assumptions,
+            "mediators": self.mediators,
         }
+        if self.strategy == "id":
+            others = self.expression.variables.difference(self.treatment, self.outcome)
+            base |= {"graph": json.dumps(self.graph.to_dict(), ensure_ascii=False), "formula_columns": sorted(others)}
         return Spec(**(base | changes))
 
     def to_dict(self) -> dict[str, Any]:

@@ -13,7 +13,7 @@ from whence.core.hashing import content_hash
 from whence.core.result import fields_to_plain
 
 Strategy = Literal[
-    "rct", "adjustment", "frontdoor", "iv", "rdd", "did", "event_study", "synthetic_control", "interrupted_series"
+    "rct", "adjustment", "frontdoor", "id", "iv", "rdd", "did", "event_study", "synthetic_control", "interrupted_series"
 ]
 Quantity = Literal["ATE", "ATT", "ATC", "LATE", "CATE"]
 Scalar = bool | int | float | str
@@ -41,7 +41,9 @@ class Spec:
     """What is estimated, for whom, from which columns and by which design.
 
     treatments, outcomes, controls, instruments, mediators: column names. contrast: treated and control
-    value. population: conditions that all hold. assumptions: sentences the user takes on.
+    value. population: conditions that all hold. assumptions: sentences the user takes on. graph: for the
+    strategy ``"id"``, text that ``whence.graph`` reads, from which the formula follows; formula_columns: the
+    columns that the formula uses besides treatment and outcome.
     """
 
     strategy: Strategy
@@ -60,9 +62,11 @@ class Spec:
     population: tuple[Condition, ...] = ()
     mediators: tuple[str, ...] = ()
     assumptions: tuple[str, ...] = ()
+    graph: str | None = None
+    formula_columns: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("treatments", "outcomes", "controls", "instruments", "mediators"):
+        for name in ("treatments", "outcomes", "controls", "instruments", "mediators", "formula_columns"):
             # A name given twice in one role says nothing new.
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
         for name in ("population", "assumptions"):
@@ -79,6 +83,8 @@ class Spec:
     def _check_overlaps(self) -> None:
         roles = {"treatment": self.treatments, "outcome": self.outcomes, "control": self.controls,
                  "instrument": self.instruments}
+        if self.strategy == "frontdoor":
+            roles["mediator"] = self.mediators
         seen: dict[str, str] = {}
         for role, names in roles.items():
             for name in names:
@@ -103,8 +109,8 @@ class Spec:
     def columns(self) -> tuple[str, ...]:
         """Every column the spec mentions, once, in role order."""
         single = [c for c in (self.running_variable, self.time, self.unit, self.cluster, self.weights) if c]
-        groups = (self.treatments, self.outcomes, self.controls, self.instruments, self.mediators, single,
-                  [c.column for c in self.population])
+        groups = (self.treatments, self.outcomes, self.controls, self.instruments, self.mediators,
+                  self.formula_columns, single, [c.column for c in self.population])
         return tuple(dict.fromkeys(name for group in groups for name in group))
 
     def replace(self, **changes: Any) -> Spec:

@@ -39,7 +39,8 @@ def _used(finding: Finding) -> dict[str, str]:
     spec = finding.spec
     if spec is None:
         return found
-    named = {spec.cluster: "cluster", spec.weights: "weights", **dict.fromkeys(spec.controls, "control")}
+    named = {spec.cluster: "cluster", spec.weights: "weights", **dict.fromkeys(spec.controls, "control"),
+             **dict.fromkeys(spec.mediators, "mediator"), **dict.fromkeys(spec.formula_columns, "in the formula")}
     return found | {n: role for n, role in named.items() if n is not None and n not in found}
 
 

@@ -26,6 +26,7 @@ QUANTITIES = {
     "ATC": "average effect over the untreated", "LATE": "average effect over those the instrument moves",
     "CATE": "average effect over the group described",
 }
+USED_ALREADY = ("role_control", "role_mediator", "role_formula", "strategy", "excluded")  # said beside the graph
 MOST_CELLS = 400  # rows of a table that are shown
 LARGEST_GRAPH = 150  # nodes; beyond, a picture says nothing
 
@@ -44,10 +45,11 @@ def page(finding: Finding) -> dict[str, Any]:
         "points": prose.points(finding) if answered else [], "refusal": None if answered else refusal(finding),
         "keep": [r.text for r in distinct(finding.warnings) if not about_rows(r.code)],
         "graph": graph(finding), "adjusted": adjusted(finding), "excluded": excluded(finding),
-        "estimand": estimand(finding), "note": getattr(finding.identified, "note", ""),
+        "another_way": another_way(finding), "estimand": estimand(finding),
+        "note": getattr(finding.identified, "note", ""),
         "forest": methods_forest(finding), "contrasts": contrasts(finding),
         "checks": [check(c) for c in finding.checks], "assumptions": assumptions(finding), "data": data(finding),
-        "choices": [r.text for r in finding.choices if r.code not in ("role_control", "excluded")],
+        "choices": [r.text for r in finding.choices if r.code not in USED_ALREADY],
         "provenance": provenance(finding), "citations": citations(finding), "script": finding.script,
     }
 
@@ -168,8 +170,10 @@ def graph_roles(finding: Finding) -> dict[str, str]:
         after, before = _relatives(drawn, mine, theirs)
         roles |= {n: "mediator" if n in before else "excluded" for n in after}
     if finding.spec is not None:
-        roles = {n: "other" if r == "adjusted" else r for n, r in roles.items()}
+        used = finding.spec.formula_columns
+        roles = {n: "other" if r == "adjusted" and n not in used else r for n, r in roles.items()}
         roles |= dict.fromkeys((c for c in finding.spec.controls if c in drawn), "adjusted")
+        roles |= dict.fromkeys((m for m in finding.spec.mediators if m in drawn), "mediator")
     return roles | dict.fromkeys(mine, "treatment") | dict.fromkeys(theirs, "outcome")
 
 
@@ -183,12 +187,18 @@ def _relatives(drawn: Graph, treatments: set[str], outcomes: set[str]) -> tuple[
 
 
 def adjusted(finding: Finding) -> list[Group]:
-    """Each control and why it is one; controls with the same reason stand together."""
+    """Each control, mediator or column of a formula and why it is one; those with the same reason together."""
     if finding.spec is None:
         return []
     reasons = _reasons(finding)
     stated = {r.about[0]: r.text for r in finding.choices if r.code == "role_control" and r.about}
-    return _together((c, reasons.get(c) or stated.get(c) or _default_reason(finding)) for c in finding.spec.controls)
+    named = (*finding.spec.controls, *finding.spec.mediators, *finding.spec.formula_columns)
+    return _together((c, reasons.get(c) or stated.get(c) or _default_reason(finding, c)) for c in named)
+
+
+def another_way(finding: Finding) -> bool:
+    """Whether the effect is found by a front door or a formula, not by comparing groups alike in the controls."""
+    return finding.spec is not None and finding.spec.strategy not in ("rct", "adjustment")
 
 
 def _together(found: Iterable[tuple[str, str]]) -> list[Group]:
@@ -205,7 +215,11 @@ def _said_of(names: Sequence[str], why: str) -> str:
     return why[:1].upper() + why[1:]
 
 
-def _default_reason(finding: Finding) -> str:
+def _default_reason(finding: Finding, column: str) -> str:
+    if finding.spec is not None and column in finding.spec.mediators:
+        return "carries the effect from treatment to outcome, as given."
+    if finding.spec is not None and column in finding.spec.formula_columns:
+        return "is used in the formula that the graph gives."
     if finding.effect is not None and finding.effect.spec.strategy == "rct":
         return "is not needed against bias in a randomised comparison; it makes the estimate more precise."
     if finding.graph is not None:
@@ -215,7 +229,8 @@ def _default_reason(finding: Finding) -> str:
 
 def excluded(finding: Finding) -> list[Group]:
     """Each variable left out and why, from the graph or from the choice of roles."""
-    controls = set(finding.spec.controls) if finding.spec is not None else set()
+    spec = finding.spec
+    controls = {*spec.controls, *spec.mediators, *spec.formula_columns} if spec is not None else set()
     named = {*controls, *(n for names in prose.roles(finding) for n in names)}
     found = {n: why for n, why in _reasons(finding).items() if n not in named}
     for remark in finding.choices:

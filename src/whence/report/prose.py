@@ -259,6 +259,17 @@ def causal_ground(finding: Finding) -> str:
                  else " The control only sharpens the estimate." if controls else "")
         return (f"{treatment} was assigned at random, so apart from what it does the groups differ by chance alone, "
                 f"which the interval allows for. That holds if rows were not lost because of the treatment.{extra}")
+    if effect.spec.strategy == "frontdoor":
+        through = numbers.listed(map(name, effect.spec.mediators), most=10)
+        given = f" given {numbers.listed(map(name, controls), most=10)}" if controls else ""
+        return (f"What {treatment} and {name(effect.spec.outcome)} have in common was not adjusted for: the effect is "
+                f"followed through {through} (the front door). The number is the effect of {treatment} only if "
+                f"it works through nothing else, and if{given} nothing hidden affects both {treatment} and {through}, "
+                f"or both {through} and {name(effect.spec.outcome)}. The data cannot prove that.")
+    if effect.spec.strategy == "id":
+        return (f"No set of columns could be adjusted for: the number is what the graph's formula gives, with "
+                f"{numbers.listed(map(name, effect.spec.formula_columns), most=10)}. It is the effect of {treatment} "
+                "only if every arrow that the graph leaves out is truly absent. The data cannot prove that.")
     if not controls:
         return (f"Nothing was adjusted for: this is the effect of {treatment} only if nothing affects both it and "
                 f"{name(effect.spec.outcome)}.")
@@ -268,6 +279,8 @@ def causal_ground(finding: Finding) -> str:
 
 
 def unadjusted(effect: Effect) -> bool:
+    if effect.spec.strategy not in ("rct", "adjustment"):
+        return False
     return effect.method == "difference" or not effect.spec.controls
 
 

@@ -46,13 +46,23 @@ class Plan:
             return f"No plan. {self.refused}"
         s = self.spec
         lines = [f"Effect of {', '.join(s.treatments)} on {', '.join(s.outcomes)} ({s.quantity}, {s.strategy})"]
-        lines.append("Adjusting for: " + (", ".join(s.controls) or "nothing"))
+        lines.append(_way(s))
         if self.graph is not None:
             origin = "learned from the data" if self.discovery is not None else "given"
             lines.append(f"Graph: {origin}, {len(self.graph)} nodes, {len(self.graph.edges())} edges")
         lines += [f"- {r.text}" for r in self.choices if r.code != "excluded"]
         lines += [f"! {r.text}" for r in self.warnings]
         return "\n".join(lines)
+
+
+def _way(spec: Spec) -> str:
+    """What the estimate works with besides treatment and outcome."""
+    if spec.strategy == "id":
+        return "By the formula that the graph gives, with: " + ", ".join(spec.formula_columns)
+    through = f"Through: {', '.join(spec.mediators)}" if spec.strategy == "frontdoor" else ""
+    if through and not spec.controls:
+        return through
+    return "\n".join(filter(None, [through, "Adjusting for: " + (", ".join(spec.controls) or "nothing")]))
 
 
 @dataclass(frozen=True)
@@ -193,24 +203,26 @@ def _from_graph(
             "graph_learned", "The graph was learned from these data and the interval takes it as given; another "
             "sample could give another graph and other controls."))
     parts: dict[str, Any] = {"graph": graph, "discovery": discovery, "identified": identified}
-    if isinstance(identified, Identified) and identified.strategy != "adjustment":
+    adjusting = isinstance(identified, Identified) and identified.strategy == "adjustment"
+    if isinstance(identified, Identified) and not adjusting and request.controls is not None:
         refused = Refused(
-            "no_estimator", f"The effect is identified, but there is no estimator for it yet. {identified.note}",
-            {"strategy": identified.strategy, "formula": identified.expression.text()},
-            "Measure what makes adjustment possible, or evaluate the formula on a discrete distribution.")
+            "no_adjustment_set", f"{identified.note} So no choice of controls gives it, and none were asked for.",
+            {"controls": list(request.controls), "strategy": identified.strategy},
+            "Leave the controls out, or leave the graph out to adjust for them all the same.")
         return Plan(None, refused, tuple(choices), warnings, **parts)
-    if isinstance(identified, Identified) and not identified.adjustable:
+    if isinstance(identified, Identified) and adjusting and not identified.adjustable:
         refused = Refused("no_causal_path", identified.note, {"treatment": treatment, "outcome": outcome},
                           "Ask with a graph in which the treatment can affect the outcome.")
         return Plan(None, refused, tuple(choices), warnings, **parts)
     if isinstance(identified, NotIdentified):
         refused = Refused("not_identified", identified.reason, {"witness": identified.witness}, identified.remedy)
         return Plan(None, refused, tuple(choices), warnings, **parts)
-    absent = [n for n in identified.adjustment if n not in table]
+    spec = identified.to_spec(**request.extra)
+    absent = [n for n in (*identified.adjustment, *spec.mediators, *spec.formula_columns) if n not in table]
     if absent:
         refused = Refused(
-            "unmeasured_control", f"The graph asks to adjust for {', '.join(absent)}, not in the data.",
-            {"absent": absent, "adjustment": list(identified.adjustment)},
+            "unmeasured_control", f"The graph asks to {'adjust for' if adjusting else 'use'} {', '.join(absent)}, not "
+            "in the data.", {"absent": absent, "adjustment": list(identified.adjustment)},
             "Add the columns, or mark these nodes as latent in the graph so that another set is sought.")
         return Plan(None, refused, tuple(choices), warnings, **parts)
     if identified.no_effect:
@@ -218,12 +230,11 @@ def _from_graph(
             f"The learned graph has no path from {treatment} to {outcome}: no dependence was strong enough for its "
             "tests. That is not proof of no effect; the interval says how large an effect the data allow.")
         warnings += (Remark("no_effect", note, (treatment, outcome)),)
-    spec = identified.to_spec(**request.extra)
     if request.controls is not None:
         spec = spec.replace(controls=request.controls)
         warnings += (Remark("controls_given", "The controls given are used instead of the graph's adjustment set.",
                             request.controls),)
-    choices += _control_remarks(spec, identified)
+    choices += _control_remarks(spec, identified) if adjusting else _used_remarks(spec, identified)
     return Plan(spec, None, tuple(choices), warnings, **parts)
 
 
@@ -236,6 +247,14 @@ def _control_remarks(spec: Spec, identified: Identified) -> list[Remark]:
     return [Remark("role_control", f"{', '.join(names)} {'is' if len(names) == 1 else 'are'} adjusted for: "
                    f"{'it' if len(names) == 1 else 'each'} {reason}", tuple(names))
             for reason, names in together.items()]
+
+
+def _used_remarks(spec: Spec, identified: Identified) -> list[Remark]:
+    """Why the columns of a front door or a formula are used."""
+    found = [Remark("strategy", identified.note)]
+    for role, names in (("mediator", spec.mediators), ("formula", spec.formula_columns)):
+        found += [Remark(f"role_{role}", identified.reasons[name], (name,)) for name in names]
+    return found
 
 
 def _assumed(controls: tuple[str, ...]) -> Remark:

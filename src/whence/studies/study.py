@@ -16,7 +16,7 @@ from whence.data.load import read
 from whence.data.profile import profile
 from whence.data.table import Table
 from whence.estimation.effect import Effect
-from whence.estimation.estimate import estimate
+from whence.estimation.estimate import OWN, estimate, unadjusted
 from whence.graphs.build import graph as build_graph
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
@@ -83,10 +83,15 @@ class Study:
         return self.plan.graph if self.plan.discovery is None else None
 
     def _alternatives(self, main: Effect, progress: Progress) -> tuple[tuple[Effect, ...], list[Remark]]:
-        """The same contrast by every other estimator, the unadjusted difference first."""
+        """The same contrast by every other estimator, the unadjusted comparison first (alone, where nothing else
+        can use the strategy)."""
         effects, remarks = [], []
+        if main.spec.strategy in OWN:
+            plain = estimate(self.table, unadjusted(main.spec), progress=progress)
+            return ((plain,), []) if isinstance(plain, Effect) else ((), [])
         unfit = {w.evidence.get("instead_of") for w in main.warnings}  # too many columns for these data, as was said
-        names = [card.name for card in methods("estimation") if card.name not in {main.method, *unfit}]
+        names = [card.name for card in methods("estimation")
+                 if card.name not in {main.method, *unfit, *OWN.values()}]
         for name in sorted(names, key=lambda n: (n != "difference", n)):
             spec = main.spec.replace(controls=()) if name == "difference" else main.spec
             other = estimate(self.table, spec, name, self.seed, progress=progress)
