@@ -214,10 +214,11 @@ def _node(name: str, box: Box, lines: list[str], role: str) -> str:
     x, y = box.x - box.width / 2, box.y - box.height / 2
     top = box.y + 4.5 - LINE * (len(lines) - 1) / 2
     spans = "".join(
-        f'<text{strong} x="{_n(box.x)}" y="{_n(top + LINE * k)}">{_xml(line)}</text>' for k, line in enumerate(lines)
+        f'<text{strong} x="{_n(box.x)}" y="{_n(top + LINE * k)}">{plain_xml(line)}</text>'
+        for k, line in enumerate(lines)
     )
     return (
-        f'<g><title>{_xml(name)} ({ROLES[role]})</title><rect class="node {role}" x="{_n(x)}" y="{_n(y)}" '
+        f'<g><title>{plain_xml(name)} ({ROLES[role]})</title><rect class="node {role}" x="{_n(x)}" y="{_n(y)}" '
         f'width="{_n(box.width)}" height="{_n(box.height)}" rx="8" stroke="var(--{role})" '
         f'fill="var(--{role}-fill)"/>{spans}</g>'
     )
@@ -245,7 +246,7 @@ def _edge(route: Route, widths: Mapping[frozenset[str], float], opacities: Mappi
                          f'stroke-width="{_n(min(width, 2.0))}"/>')
             points[end] = (x + out * 2 * radius, y)
     line = f'<path class="edge{both}" stroke-width="{_n(width)}" d="{_path(route, points)}"/>'
-    return f"<g{faint}><title>{_xml(note)}</title>{line}{''.join(marks)}</g>"
+    return f"<g{faint}><title>{plain_xml(note)}</title>{line}{''.join(marks)}</g>"
 
 
 def _path(route: Route, points: list[tuple[float, float]]) -> str:
@@ -296,7 +297,7 @@ def _labels(placed: Layout, notes: Mapping[frozenset[str], str]) -> list[str]:
                  for piece in range(1, len(route.points) - 1, 2)]
         x, y, w, h = next((s for s in spots if not any(_overlap(s, other) for other in taken)), spots[0])
         taken.append((x, y, w, h))
-        tags.append(f'<text class="label" x="{_n(x)}" y="{_n(y + 4)}">{_xml(text)}</text>')
+        tags.append(f'<text class="label" x="{_n(x)}" y="{_n(y + 4)}">{plain_xml(text)}</text>')
     return tags
 
 
@@ -339,14 +340,18 @@ def _page(graph: Graph, shown: Mapping[str, str], title: str | None, width: floa
           parts: list[str]) -> str:
     heading = title or "Causal graph"
     tag = "g" + content_hash(graph.to_dict(), dict(shown), heading)[:10]
-    style = STYLE.replace("DARK", _DARK).replace("\n", "")
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" class="whence-graph" role="img" '
         f'aria-labelledby="{tag}-t {tag}-d" viewBox="0 0 {_n(width)} {_n(height)}" '
-        f'width="{_n(width)}" height="{_n(height)}"><title id="{tag}-t">{_xml(heading)}</title>'
-        f'<desc id="{tag}-d">{_xml(_described(graph, shown))}</desc><style>{style}</style>'
+        f'width="{_n(width)}" height="{_n(height)}"><title id="{tag}-t">{plain_xml(heading)}</title>'
+        f'<desc id="{tag}-d">{plain_xml(_described(graph, shown))}</desc><style>{graph_style()}</style>'
         + "".join(parts) + "</svg>"
     )
+
+
+def graph_style() -> str:
+    """The style sheet of a picture of class ``whence-graph``, light and dark, in one line."""
+    return STYLE.replace("DARK", _DARK).replace("\n", "")
 
 
 def _described(graph: Graph, shown: Mapping[str, str]) -> str:
@@ -362,6 +367,6 @@ def _described(graph: Graph, shown: Mapping[str, str]) -> str:
     return " ".join(text)
 
 
-def _xml(text: str) -> str:
+def plain_xml(text: str) -> str:
     """Escaped for XML; characters that XML 1.0 forbids become a visible replacement."""
     return escape(_FORBIDDEN.sub("\ufffd", text))

@@ -14,6 +14,7 @@ Sources: Jacobs, Kissinger, Zanasi (2019), Causal inference by string diagram su
 
 from __future__ import annotations
 
+import html
 import types
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -94,6 +95,16 @@ class Comb:
         keep = [names.index(name) for name in self.outcome]
         order = [*keep, *(k for k in range(values.ndim) if k not in keep)]
         return values.transpose(order).reshape([values.shape[k] for k in keep])
+
+    def drawing(self) -> str:
+        """The diagram before and after the cut as an SVG element: boxes, wires, and the comb around the treatment."""
+        from whence.identification.comb_drawing import Diagram, draw
+
+        return draw(Diagram(self.graph, self.treatment, self.outcome, self.outer))
+
+    def _repr_html_(self) -> str:
+        found, formula = str(self).split("\n")
+        return f"<div><p>{html.escape(found)}</p>{self.drawing()}<p>{html.escape(formula)}</p></div>"
 
     def to_dict(self) -> dict[str, Any]:
         return fields_to_plain(self)
