@@ -9,10 +9,12 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
+from tests.identification.conftest import make_graph
 
 from whence.core.errors import WhenceError
 from whence.core.result import to_plain
-from whence.graphs.classes import DAG
+from whence.graphs.classes import DAG, MAG
+from whence.graphs.graph import Graph
 from whence.graphs.svg import ROLES
 from whence.identification.identify import Identified, NotIdentified, identify
 from whence.identification.spec import Spec
@@ -175,12 +177,46 @@ def test_questions_that_cannot_be_asked(make: Any, change: dict[str, Any], code:
 
 
 def test_kinds_of_graph(make: Any) -> None:
-    from whence.graphs.classes import PAG
-
-    with pytest.raises(WhenceError) as error:
-        identify(make("x o-> y", PAG), "x", "y")
-    assert error.value.code == "unsupported_graph"
     assert isinstance(identify("z --> x; z --> y; x --> y", "x", "y"), Identified)
+    with pytest.raises(WhenceError) as error:
+        identify(make("x --- y", MAG), "x", "y")
+    assert error.value.code == "selection_edges"
+    with pytest.raises(WhenceError) as error:
+        identify(make("a o-> y; x --> y", Graph), "x", "y")
+    assert error.value.code == "unsupported_graph"
+
+
+def test_a_pag_from_text_to_numbers() -> None:
+    answer = identify("a o-> x; b o-> x; x --> y; y <-> w", "x", "y")
+    assert isinstance(answer, NotIdentified) and answer.code == "not_a_pag" and "w" in answer.reason
+    answer = identify("a o-> x; b o-> x; x --> y", "x", "y")
+    assert isinstance(answer, Identified) and answer.adjustment == () and answer.to_spec().controls == ()
+    assert answer.reasons["a"].startswith("a may affect x and reaches y only through it")
+    assert "one of the class" in answer.assumptions[0] and "common cause" in answer.assumptions[0]
+    joint = np.random.default_rng(0).uniform(size=(2, 2, 2, 2))
+    assert answer.distribution(joint, "abxy", 1).sum() == pytest.approx(1)
+    assert identify("a o-> x; b o-> x; x --> y", "x", "y", given="a").expression.text() == "P(y | x, a)"
+    back = identify("a o-> x; b o-> x; x --> y", "y", "x")
+    assert isinstance(back, Identified) and back.no_effect and not back.adjustable
+
+
+def test_edges_that_may_hide_a_cause_are_named() -> None:
+    undecided = identify("a o-> y; x o-> y", "x", "y")
+    assert isinstance(undecided, NotIdentified) and undecided.witness["edge"] == ["x", "o->", "y"]
+    assert undecided.code == "undecided_edge" and "Decide what x o-> y is" in undecided.remedy
+    hidden = identify(make_graph("x --> m; m --> y", MAG), "x", "y")
+    assert isinstance(hidden, NotIdentified) and hidden.code == "invisible_edge"
+    assert hidden.witness["path"] == [["x", "-->", "m"], ["m", "-->", "y"]]
+    assert "hidden common cause of x and m" in hidden.reason and "without an edge to m" in hidden.remedy
+
+
+def test_what_else_the_graph_offers_is_named(make: Any) -> None:
+    answer = identify(make("c --> z; z --> x; x --> y; c --> y; u --> x; u --> y", hidden=["u"]), "x", "y")
+    assert isinstance(answer, NotIdentified) and {"name": "z", "given": ["c"]} in answer.witness["instruments"]
+    assert "the instrument z given c" in answer.remedy and "LATE" in answer.remedy
+    for treatment in (["x", "z"], "x"):
+        without = identify(make("z --> x; x --> y; u --> x; u --> y; u --> z", hidden=["u"]), treatment, "y")
+        assert isinstance(without, NotIdentified) and "instruments" not in without.witness
 
 
 @pytest.mark.parametrize("names, do, shape, code", [

@@ -9,9 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import numpy as np
+
 from whence.core.errors import WhenceError
-from whence.graphs.bits import Bits, closure, ones, topological, union
-from whence.graphs.graph import Graph
+from whence.graphs.bits import Bits, closure, ones, rows, topological, union
+from whence.graphs.graph import ARROW, CIRCLE, TAIL, Graph
+
+ANCESTRAL = ("MAG", "PAG")
 
 
 def bits_of(graph: Graph, names: str | Iterable[str]) -> int:
@@ -59,29 +63,37 @@ def descendants(graph: Graph, names: str | Iterable[str]) -> frozenset[str]:
 
 
 def possible_descendants(graph: Graph, names: str | Iterable[str]) -> frozenset[str]:
-    """The nodes that descend from one of ``names`` in at least one DAG of the class, ``names`` included.
+    """The nodes that descend from one of ``names`` in at least one member of the class, ``names`` included.
 
-    graph: DAG, ADMG, CPDAG or MPDAG. In a class these are the ends of b-possibly causal paths
-    (Perkovic, Kalisch and Maathuis, 2017, definition 3.1), and an unshielded undirected path followed by
-    a directed one reaches each of them (lemmas 3.5 and 3.6).
+    graph: any class; a DAG, ADMG or MAG is its own only member. In a CPDAG or MPDAG these are the ends of
+    b-possibly causal paths (Perkovic, Kalisch and Maathuis, 2017, definition 3.1), and an unshielded undirected
+    path followed by a directed one reaches each of them (lemmas 3.5 and 3.6). In a PAG they are the ends of
+    paths on which no edge has an arrowhead towards the start (Zhang 2008, lemma B.1).
     """
-    bits = _with_possible(graph)
+    bits = graph.bits
+    if graph.kind in ANCESTRAL:
+        return bits.set_of(closure(possible_steps(graph)[1], bits_of(graph, names)))
     return bits.set_of(closure(bits.children, _unshielded(bits, bits_of(graph, names))))
 
 
 def possible_ancestors(graph: Graph, names: str | Iterable[str]) -> frozenset[str]:
-    """The nodes from which one of ``names`` descends in at least one DAG of the class, ``names`` included."""
-    bits = _with_possible(graph)
+    """The nodes from which one of ``names`` descends in at least one member of the class, ``names`` included."""
+    bits = graph.bits
+    if graph.kind in ANCESTRAL:
+        return bits.set_of(closure(possible_steps(graph)[0], bits_of(graph, names)))
     return bits.set_of(_unshielded(bits, closure(bits.parents, bits_of(graph, names))))
 
 
-def _with_possible(graph: Graph) -> Bits:
-    if graph.kind not in ("DAG", "ADMG", "CPDAG", "MPDAG"):
-        raise WhenceError(
-            f"Possible descent is defined here for DAG, ADMG, CPDAG and MPDAG, not for {graph.kind}.",
-            code="unsupported_graph", value=graph.kind, allowed=("DAG", "ADMG", "CPDAG", "MPDAG"),
-        )
-    return graph.bits
+def possible_steps(graph: Graph) -> tuple[list[int], list[int]]:
+    """Possible parents and possible children per node, bit sets in name order. graph: MAG or PAG.
+
+    A step from a to b needs an edge without an arrowhead at a and without a tail at b: a --> b, a o-> b, a o-o b
+    (and a --o b, which only selection leaves).
+    """
+    order = sorted(range(len(graph)), key=graph.names.__getitem__)
+    marks = graph.marks[np.ix_(order, order)]
+    step = ((marks == ARROW) | (marks == CIRCLE)) & ((marks.T == TAIL) | (marks.T == CIRCLE))
+    return rows(step.T), rows(step)
 
 
 def _unshielded(bits: Bits, start: int) -> int:
@@ -125,16 +137,11 @@ def markov_blanket(graph: Graph, name: str) -> frozenset[str]:
     """The smallest set of other nodes given which ``name`` is separated from all the rest.
 
     In a DAG: parents, children and the children's other parents. In general: the nodes at the other end of
-    a path on which every inner node is a collider. For a CPDAG or MPDAG that of its members, which is one.
-    Raises ``WhenceError`` for a PAG.
+    a path on which every inner node is a collider, that is the district of the node and of its children with
+    all their parents. The separations of a class decide it, so for a CPDAG, MPDAG or PAG it is that of every
+    member. Raises ``WhenceError`` (``not_a_pag``) for a PAG that is the class of no MAG.
     """
-    if graph.kind in ("CPDAG", "MPDAG"):
-        graph = graph.member  # pyright: ignore[reportAttributeAccessIssue]
-    elif graph.kind not in ("DAG", "ADMG", "MAG"):
-        raise WhenceError(
-            f"The Markov blanket is not defined here for {graph.kind}.", code="unsupported_graph",
-            value=graph.kind, allowed=("DAG", "CPDAG", "MPDAG", "ADMG", "MAG"),
-        )
+    graph = getattr(graph, "member", graph)
     bits, me = graph.bits, bits_of(graph, name)
     k = bits.rank[name]
     colliders = closure(bits.spouses, bits.spouses[k] | bits.children[k])

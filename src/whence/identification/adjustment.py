@@ -4,6 +4,10 @@ A set Z identifies P(y | do(x)) by adjustment exactly when it is measured, holds
 descendant of a node on a causal path), and separates x from y once the first edges of the causal paths are
 taken out (the proper back-door graph). Everything works on bit sets, so nothing enumerates paths or subsets.
 
+For a MAG or PAG the DAG is the canonical one of a member, with a hidden node for each <-> edge. Once the effect is
+amenable (``whence.identification.amenability``) and no forbidden node of any member is used, a set that separates
+there does so in every member.
+
 Sources: Shpitser, VanderWeele, Robins (2010); Perkovic, Textor, Kalisch, Maathuis (2018), Complete graphical
 characterization and construction of adjustment sets; van der Zander, Liskiewicz, Textor (2019), Separators and
 adjustment sets in causal graphs; Henckel, Perkovic, Maathuis (2022), Graphical criteria for efficient total
@@ -25,7 +29,8 @@ class Problem:
     """Effect of treatments on outcomes in a DAG. All sets are bit sets over its nodes.
 
     parents, children: per node. measured: nodes that may be adjusted for. given: nodes that must be in
-    every set (the effect within their levels), non-descendants of the treatments.
+    every set (the effect within their levels), non-descendants of the treatments. possible: for a class of
+    which the DAG is one member, the causal and the forbidden nodes of all members together.
     """
 
     parents: Sequence[int]
@@ -34,16 +39,21 @@ class Problem:
     outcomes: int
     measured: int
     given: int = 0
+    possible: tuple[int, int] | None = None
 
     @functools.cached_property
     def causal(self) -> int:
         """Nodes on causal paths from a treatment to an outcome that meet no other treatment; no treatments."""
+        if self.possible is not None:
+            return self.possible[0]
         forward = avoiding(self.children, union(self.children, self.treatments), self.treatments)
         return forward & avoiding(self.parents, self.outcomes, self.treatments)
 
     @functools.cached_property
     def forbidden(self) -> int:
         """The causal nodes and all their descendants: adjusting for one takes away or distorts the effect."""
+        if self.possible is not None:
+            return self.possible[1]
         return closure(self.children, self.causal)
 
     @functools.cached_property

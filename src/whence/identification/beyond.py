@@ -10,10 +10,9 @@ from whence.identification.expression import Expression
 from whence.identification.frontdoor import FrontDoor, frontdoor
 from whence.identification.hedge import Hedge
 from whence.identification.idc import estimand
-from whence.identification.obstacles import Obstacle
+from whence.identification.instrument import Instruments, instruments
+from whence.identification.obstacles import UNTRIED, Obstacle
 from whence.identification.reasons import Reason, joined
-
-UNTRIED = " Other routes, such as the front door or an instrument, have not been tried."
 
 
 @dataclass(frozen=True)
@@ -60,6 +59,23 @@ def with_hedge(obstacle: Obstacle, hedge: Hedge | None) -> Obstacle:
         f"{joined(hedge.outer)} together in such a way that models with different effects fit the same data (a hedge)."
     ))
     return replace(obstacle, reason=reason, witness=obstacle.witness | {"hedge": hedge.to_dict()})
+
+
+def with_instruments(obstacle: Obstacle, graph: Graph, x: tuple[str, ...], y: tuple[str, ...],
+                     w: tuple[str, ...]) -> Obstacle:
+    """The obstacle, and the instruments that could give another quantity; for one treatment and one outcome."""
+    if not isinstance(graph, (DAG, ADMG)) or (len(x), len(y), len(w)) != (1, 1, 0):
+        return obstacle
+    found = instruments(graph, *x, *y)
+    if not isinstance(found, Instruments):
+        return obstacle
+    listed = [{"name": each.name, "given": list(each.given)} for each in found.found]
+    remedy = (
+        f"{obstacle.remedy} Without that, the graph offers the instrument {found.best}. It gives the effect for those "
+        f"whose {found.treatment} it moves (LATE), or that of everyone if the effect is linear and the same for all; "
+        "either rests on assumptions that the graph does not hold."
+    )
+    return replace(obstacle, remedy=remedy, witness=obstacle.witness | {"instruments": listed})
 
 
 def used(graph: Graph, x: tuple[str, ...], y: tuple[str, ...], expression: Expression,

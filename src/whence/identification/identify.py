@@ -12,20 +12,22 @@ from typing import Any, get_args
 
 from whence.core.errors import WhenceError, unknown_name
 from whence.graphs.ancestry import possible_descendants
+from whence.graphs.classes import MAG, PAG
 from whence.graphs.graph import Graph
 from whence.identification.adjustment import Problem
 from whence.identification.ambiguity import ambiguous_path
+from whence.identification.amenability import possibly_causal, unsure_path
 from whence.identification.asked import canonical, check_apart, checked_kind, checked_nodes
-from whence.identification.beyond import Route, beyond_adjustment, with_hedge
+from whence.identification.beyond import Route, beyond_adjustment, with_hedge, with_instruments
 from whence.identification.expression import P, adjustment_formula
-from whence.identification.obstacles import Obstacle, unblocked, undecided
+from whence.identification.obstacles import Obstacle, no_member, unblocked, undecided, unsure
 from whence.identification.reasons import joined
 from whence.identification.result import Identified as Identified
 from whence.identification.result import NotIdentified as NotIdentified
 from whence.identification.spec import Quantity
 
 STRATEGIES = ("auto", "adjustment")
-KINDS = ("DAG", "CPDAG", "MPDAG", "ADMG")
+KINDS = ("DAG", "CPDAG", "MPDAG", "ADMG", "MAG", "PAG")
 
 
 def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | Iterable[str],
@@ -33,7 +35,9 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
              strategy: str = "auto") -> Identified | NotIdentified:
     """Whether and how the effect of treatment on outcome follows from measured data.
 
-    graph: DAG (latent nodes are never used), CPDAG, MPDAG or ADMG, or anything ``whence.graph`` reads.
+    graph: DAG (latent nodes are never used), CPDAG, MPDAG, ADMG, MAG or PAG, or anything ``whence.graph`` reads. The
+    answer for a class (CPDAG, MPDAG, PAG) holds in all its members, and that for a MAG or PAG in every DAG with hidden
+    causes that it stands for.
     treatment, outcome: one name or several. given: the effect within levels of these measured nodes, which
     the treatment must not affect; makes the quantity CATE. quantity: ATE, ATT, ATC or CATE. strategy:
     ``"adjustment"``, or ``"auto"``: where no adjustment set exists, the front door and the ID algorithm too (ATE or
@@ -41,11 +45,13 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
 
     The adjustment set is the O-set, the most precise one, when all its nodes are measured, otherwise a
     minimal set near the outcome. Criterion and algorithm are complete: ``NotIdentified`` means that no set works,
-    and with a hedge that no method does.
+    and with a hedge that no method does. A PAG that is the class of no MAG, as one learned from few data may be,
+    is answered with ``NotIdentified`` as well (``not_a_pag``).
 
     Raises ``WhenceError``: unknown or overlapping names, latent treatment, outcome or given node, a given node
-    that the treatment may affect, a quantity or kind of graph that adjustment does not cover.
-    Sources: see ``whence.identification.adjustment`` and ``ambiguity``.
+    that the treatment may affect, a quantity or kind of graph that adjustment does not cover, edges that tell of
+    selection (``selection_edges``).
+    Sources: see ``whence.identification.adjustment``, ``ambiguity`` and ``amenability``.
     """
     graph = checked_kind(graph, "Identification by adjustment", KINDS)
     x = checked_nodes(graph, treatment, "treatment")
@@ -54,12 +60,12 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
     quantity = _checked_quantity(quantity, x, w)
     if strategy not in STRATEGIES:
         raise unknown_name("strategy", strategy, STRATEGIES, code="unknown_strategy")
+    _check_selection(graph)
     _check_roles(graph, x, y, w)
+    obstacle = _left_open(graph, x, y)
+    if obstacle is not None:
+        return _refusal(obstacle, x, y, graph, quantity)
     bits = graph.bits
-    if graph.kind in ("CPDAG", "MPDAG"):
-        path = ambiguous_path(bits, bits.bits_of(x), bits.bits_of(y))
-        if path:
-            return _refusal(undecided(bits, x, y, path, hidden=bool(graph.latents)), x, y, graph, quantity)
     problem = _problem(graph, x, y, w)
     if not problem.causal:
         return _without_effect(graph, problem, x, y, w, quantity)
@@ -71,7 +77,8 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
         if isinstance(route, Route):
             return Identified(quantity, x, y, (), P(y, w, x), route.expression, route.assumptions, graph, problem, w,
                               route.note, adjustable=False, strategy=route.strategy, mediators=route.mediators)
-        return _refusal(with_hedge(unblocked(problem, bits.names, x, y), route), x, y, graph, quantity)
+        obstacle = with_hedge(unblocked(problem, graph, x, y), route)
+        return _refusal(with_instruments(obstacle, graph, x, y, w), x, y, graph, quantity)
     adjustment = bits.sorted_of(chosen)
     weights = tuple(f"{name}′" for name in x) if quantity in ("ATT", "ATC") else ()
     return Identified(
@@ -103,19 +110,42 @@ def _refusal(obstacle: Obstacle, x: tuple[str, ...], y: tuple[str, ...], graph: 
                          x, y, graph, quantity)
 
 
+def _left_open(graph: Graph, x: tuple[str, ...], y: tuple[str, ...]) -> Obstacle | None:
+    """Why the members of the class have no common answer, whatever is adjusted for; None when that is not so."""
+    bits, treatments, outcomes = graph.bits, graph.bits.bits_of(x), graph.bits.bits_of(y)
+    if graph.kind in ("CPDAG", "MPDAG"):
+        path = ambiguous_path(bits, treatments, outcomes)
+        return undecided(bits, x, y, path, hidden=bool(graph.latents)) if path else None
+    if not isinstance(graph, (MAG, PAG)):
+        return None
+    try:
+        getattr(graph, "member", graph)
+    except WhenceError as error:
+        return no_member(error, x, y)
+    path = unsure_path(graph, treatments, outcomes)
+    return unsure(graph, x, y, path) if path else None
+
+
 def _problem(graph: Graph, x: tuple[str, ...], y: tuple[str, ...], w: tuple[str, ...]) -> Problem:
-    """The question in a DAG: a member of a class, or an ADMG with a hidden node for each <-> edge."""
+    """The question in a DAG: a member of a class, with a hidden node for each <-> edge."""
     bits = graph.bits
     parents, children = canonical(getattr(graph, "member", graph))
-    return Problem(parents, children, bits.bits_of(x), bits.bits_of(y), bits.bits_of(graph.observed), bits.bits_of(w))
+    treatments, outcomes = bits.bits_of(x), bits.bits_of(y)
+    possible = possibly_causal(graph, treatments, outcomes) if isinstance(graph, (MAG, PAG)) else None
+    return Problem(parents, children, treatments, outcomes, bits.bits_of(graph.observed), bits.bits_of(w), possible)
 
 
 def _assumptions(graph: Graph, x: tuple[str, ...], y: tuple[str, ...], adjustment: tuple[str, ...]) -> tuple[str, ...]:
     levels = f"every combination of {joined(adjustment)}" if adjustment else "the population"
-    which = "The true graph is one of the class" if graph.kind in ("CPDAG", "MPDAG") else "The graph is right"
+    which = "The true graph is one of the class" if graph.kind in ("CPDAG", "MPDAG", "PAG") else "The graph is right"
     t, o = joined(x), joined(y)
+    if isinstance(graph, (MAG, PAG)):
+        shown = (f"{which}: hidden common causes are only where it allows them, no arrow is missing, and which units "
+                 "were observed does not depend on the nodes.")
+    else:
+        shown = f"{which}: it shows every common cause of {t}, {o} and the other nodes, and no arrow is missing."
     return (
-        f"{which}: it shows every common cause of {t}, {o} and the other nodes, and no arrow is missing.",
+        shown,
         f"Every compared value of {t} occurs in {levels}.",
         f"One unit's {t} does not affect another unit's {o}, and each value of {t} means one thing.",
     )
@@ -129,6 +159,18 @@ def _weights_note(quantity: str, x: tuple[str, ...]) -> str:
 
 
 # Checks of what was asked
+
+
+def _check_selection(graph: Graph) -> None:
+    if not isinstance(graph, (MAG, PAG)):
+        return
+    selected = [list(edge) for edge in graph.edges() if edge[1] in ("---", "--o", "o--")]
+    if selected:
+        raise WhenceError(
+            f"{' '.join(selected[0])} tells that units were selected by an effect of the nodes, and identification "
+            "here does not cover such selection.", code="selection_edges", value=selected,
+            hint="Ask with a graph of all units: a MAG or PAG without edges that have a tail at both ends.",
+        )
 
 
 def _check_roles(graph: Graph, x: tuple[str, ...], y: tuple[str, ...], w: tuple[str, ...]) -> None:

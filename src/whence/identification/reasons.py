@@ -6,7 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from whence.graphs.ancestry import possible_steps
 from whence.graphs.bits import Bits, closure
+from whence.graphs.classes import MAG, PAG
+from whence.graphs.graph import Graph
 from whence.identification.adjustment import Problem, avoiding, connected
 from whence.identification.ambiguity import possible_paths
 
@@ -25,7 +28,8 @@ class _Relations:
     """Bit sets: who affects the treatments, and who the outcomes other than through a treatment.
 
     telling: nodes still dependent on the outcomes given the chosen set and the treatments. between: nodes
-    that, added to the chosen set, might open a path: they depend on both of its ends.
+    that, added to the chosen set, might open a path: they depend on both of its ends. above, below: per node who
+    may affect it, and what it may affect, by one step.
     """
 
     of_treatment: int
@@ -34,21 +38,29 @@ class _Relations:
     may_of_outcome: int
     telling: int
     between: int
+    above: Sequence[int]
+    below: Sequence[int]
 
 
-def explain(problem: Problem, bits: Bits, chosen: int) -> dict[str, Reason]:
+def explain(problem: Problem, graph: Graph, chosen: int) -> dict[str, Reason]:
     """The reason for every node of the graph.
 
-    bits: of the graph as given, a class perhaps; the problem holds one of its members, and may hold hidden
-    nodes beyond those of the graph. chosen: a valid set.
+    graph: as given, a class perhaps; the problem holds one of its members, and may hold hidden nodes beyond
+    those of the graph. chosen: a valid set.
     """
-    x, y = problem.treatments, problem.outcomes
+    x, y, bits = problem.treatments, problem.outcomes, graph.bits
     cut, cut_children = problem.backdoor, problem.backdoor_children
+    if isinstance(graph, (MAG, PAG)):
+        above, below = possible_steps(graph)
+        may_of_treatment, may_of_outcome = closure(above, x), avoiding(above, y, x)
+    else:
+        above, below = problem.parents, problem.children
+        may_of_treatment, may_of_outcome = _set(possible_paths(bits, x)), _set(possible_paths(bits, y, x))
     causes = _Relations(
-        closure(bits.parents, x) & ~x, _set(possible_paths(bits, x)) & ~x,
-        avoiding(bits.parents, y, x) & ~y, _set(possible_paths(bits, y, x)) & ~y,
+        closure(bits.parents, x) & ~x, may_of_treatment & ~x, avoiding(bits.parents, y, x) & ~y, may_of_outcome & ~y,
         connected(problem.parents, problem.children, y, chosen | x),
         connected(cut, cut_children, x, chosen) & connected(cut, cut_children, y, chosen),
+        above, below,
     )
     said = _Words(problem, bits, chosen, causes)
     return {name: said.of(k) for k, name in enumerate(bits.names)}
@@ -133,8 +145,9 @@ class _Words:
         if bit & self.causes.between and not problem.valid(self.chosen | bit):
             opened = path_text(named_path(problem, self.bits.names, problem.open_path(self.chosen | bit)))
             return Reason("excluded", f"Adjusting for {name} as well would open the non-causal path {opened}.")
-        if bit & closure(problem.children, problem.treatments):
-            return Reason("other", f"{name} comes after {x} and does not lead to {y}: of no use against bias.")
+        if bit & closure(self.causes.below, problem.treatments):
+            verb = "comes" if bit & closure(self.bits.children, problem.treatments) else "may come"
+            return Reason("other", f"{name} {verb} after {x} and does not lead to {y}: of no use against bias.")
         of_x, of_y = bit & self.causes.may_of_treatment, bit & self.causes.may_of_outcome
         if of_x and not of_y:
             verb = self._affects(bit, "of_treatment")
@@ -157,9 +170,11 @@ class _Words:
             verb = "lies" if bit & self._between else "may lie"
             return Reason("mediator", f"{name} {verb} on a causal path from {x} to {y}: adjusting for it would take "
                           "away part of the effect.")
-        if bit & closure(problem.children, problem.outcomes):
-            return Reason("excluded", f"{name} is affected by the outcome {y}: adjusting for it would bias the effect.")
-        above = closure(problem.parents, bit) & problem.causal & ~problem.outcomes
+        if bit & closure(self.causes.below, problem.outcomes):
+            verb = "is" if bit & closure(self.bits.children, problem.outcomes) else "may be"
+            return Reason("excluded", f"{name} {verb} affected by the outcome {y}: adjusting for it would bias the "
+                          "effect.")
+        above = closure(self.causes.above, bit) & problem.causal & ~problem.outcomes
         verb = "is" if bit & closure(self.bits.children, above & self._between) else "may be"
         return Reason("excluded", f"{name} {verb} affected by {joined(self.bits.sorted_of(above)[:3])}, on a causal "
                       f"path from {x} to {y}: adjusting for it would distort the effect.")

@@ -57,7 +57,7 @@ class Identified:
     def _explained(self) -> dict[str, Reason]:
         if self.strategy != "adjustment":
             return used(self.graph, self.treatment, self.outcome, self.expression, self.mediators)
-        return explain(self.problem, self.graph.bits, bits_of(self.graph, self.adjustment))
+        return explain(self.problem, self.graph, bits_of(self.graph, self.adjustment))
 
     @property
     def reasons(self) -> Mapping[str, str]:
@@ -175,11 +175,12 @@ class Identified:
 class NotIdentified:
     """The effect is not identified; falsy. In a DAG or ADMG, for ATE and CATE, by no method, without more assumptions.
 
-    code: ``"open_path"`` or ``"undecided_edge"``. reason: the sentence. witness: JSON-ready, with the
-    ``path`` as ``[a, edge, b]`` steps: a non-causal path that stays open given everything that may be
-    adjusted for and could help (``adjusted``), or a possibly causal path whose first ``edge`` has no
-    direction; ``hedge``: the nodes that no method can tell apart
-    (``whence.identification.hedge``). remedy: what to measure or to decide.
+    code: ``"open_path"``, ``"undecided_edge"``, ``"invisible_edge"`` or ``"not_a_pag"``. reason: the sentence.
+    witness: JSON-ready, with the ``path`` as ``[a, edge, b]`` steps: a non-causal path that stays open given
+    everything that may be adjusted for and could help (``adjusted``), or a possibly causal path whose first ``edge``
+    has no direction or may hide a common cause; ``hedge``: the nodes that no method can tell apart
+    (``whence.identification.hedge``); ``instruments``: what could stand in, each ``{name, given}``. remedy: what to
+    measure or to decide, and what else the graph offers.
     """
 
     code: str
