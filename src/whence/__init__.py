@@ -32,6 +32,8 @@ _PUBLIC = {
     "Spec": "whence.identification.spec",
     "estimate": "whence.estimation.estimate",
     "Effect": "whence.estimation.effect",
+    "bounds": "whence.estimation.bounds",
+    "Bounds": "whence.estimation.bounds",
     "Refused": "whence.core.result",
     "check": "whence.checks.run",
     "Check": "whence.checks.check",
@@ -56,6 +58,8 @@ if TYPE_CHECKING:
     from whence.data.table import Table as Table
     from whence.discovery.discovery import Discovery as Discovery
     from whence.discovery.discovery import discover as discover
+    from whence.estimation.bounds import Bounds as Bounds
+    from whence.estimation.bounds import bounds as bounds
     from whence.estimation.effect import Effect as Effect
     from whence.estimation.estimate import estimate as estimate
     from whence.graphs.build import graph as graph

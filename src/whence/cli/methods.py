@@ -20,7 +20,7 @@ def methods(
     *,
     task: Annotated[
         str | None,
-        Parameter(name="--task", metavar="TASK", help="discovery, independence_test, estimation or check."),
+        Parameter(name="--task", metavar="TASK", help="discovery, independence_test, estimation, bounds or check."),
     ] = None,
     json: Json = False,
     seed: Seed = 0,

@@ -20,6 +20,7 @@ PACKAGES = {
     "discovery": "whence.discovery",
     "independence_test": "whence.stats.citest",
     "estimation": "whence.estimation",
+    "bounds": "whence.estimation.bounding",
     "check": "whence.checks",
 }
 

@@ -1,0 +1,1 @@
+"""Methods of ``whence.bounds``, one per file."""
