@@ -1,0 +1,193 @@
+"""Decomposable scores and the order search over them in NumPy: the reference of ``cpp/scores.cpp`` and ``cpp/boss.cpp``.
+
+A score has ``size`` variables, ``local(y, parents)`` and ``additions(y, parents, out)``, which fills ``out[z]`` with the
+score of y when z joins its parents; minus infinity where z cannot.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+COLLINEAR = 1e-10
+TREE_TOLERANCE, MOVE_TOLERANCE = 1e-9, 1e-7
+
+
+class _Score:
+    """``additions`` from ``local``; the other members as in the module's docstring."""
+
+    def __init__(self, size: int, local: Callable[[int, list[int]], float]) -> None:
+        self.size, self._local = size, local
+        self._known: dict[tuple[int, tuple[int, ...]], float] = {}
+
+    def local(self, y: int, parents: np.ndarray) -> float:
+        key = y, tuple(sorted(int(z) for z in parents))
+        if y in key[1] or not all(0 <= v < self.size for v in (y, *key[1])):
+            raise ValueError("parents must be variables other than the child")
+        if key not in self._known:
+            self._known[key] = float(self._local(y, list(key[1])))
+        return self._known[key]
+
+    def additions(self, y: int, parents: np.ndarray, out: np.ndarray) -> None:
+        held = {y, *(int(z) for z in parents)}
+        for z in range(self.size):
+            out[z] = -math.inf if z in held else self.local(y, np.array([*parents, z], dtype=np.int32))
+
+
+def gaussian_score(r: np.ndarray, level: np.ndarray, slope: np.ndarray, weight: float) -> _Score:
+    """level[k] - slope[k] log(variance of y given its k parents) + weight log det r[parents, parents].
+
+    r: (d, d) covariance, correlation or posterior matrix; level, slope: by the number of parents.
+    """
+
+    def local(y: int, parents: list[int]) -> float:
+        k = len(parents)
+        if k >= len(level):
+            return -math.inf
+        block = r[np.ix_(parents, parents)]
+        logdet = 0.0
+        for m in range(k):  # the variance of each parent given those before it
+            rest = block[m, m] - (block[m, :m] @ np.linalg.solve(block[:m, :m], block[:m, m]) if m else 0.0)
+            if rest < COLLINEAR * block[m, m]:
+                return -math.inf
+            logdet += math.log(rest)
+        rest = r[y, y] - (r[y, parents] @ np.linalg.solve(block, r[parents, y]) if k else 0.0)
+        return float(level[k] - slope[k] * math.log(max(rest, COLLINEAR * r[y, y])) + weight * logdet)
+
+    return _Score(len(r), local)
+
+
+def discrete_score(codes: np.ndarray, cards: np.ndarray, kind: int, strength: float, structure: float) -> _Score:
+    """BDeu (kind 0, strength its equivalent sample size) or BIC (kind 1, strength its penalty) from (d, n) codes.
+
+    structure: added for each parent, as a log prior.
+    """
+
+    def local(y: int, parents: list[int]) -> float:
+        r, q = int(cards[y]), math.prod(float(cards[z]) for z in parents)
+        config = np.zeros(codes.shape[1], dtype=np.int64)
+        for z in parents:
+            config = np.unique(config * int(cards[z]) + codes[z], return_inverse=True)[1]
+        table = np.bincount(config * r + codes[y], minlength=(config.max() + 1) * r).reshape(-1, r)
+        totals = table.sum(axis=1)
+        if kind == 0:
+            a, group = strength / (q * r), strength / q
+            fit = sum(math.lgamma(c + a) - math.lgamma(a) for c in table[table > 0].tolist())
+            fit -= sum(math.lgamma(t + group) - math.lgamma(group) for t in totals.tolist())
+        else:
+            filled = table[table > 0]
+            fit = float((filled * np.log(filled)).sum() - (totals * np.log(totals)).sum())
+            fit -= strength / 2 * math.log(codes.shape[1]) * (r - 1) * q
+        return fit + structure * len(parents)
+
+    return _Score(len(cards), local)
+
+
+def called_score(size: int, call: Callable[[int, tuple[int, ...]], float]) -> _Score:
+    """A score computed by ``call(y, parents)``, parents ascending; each set is asked for once."""
+    return _Score(size, lambda y, parents: call(y, tuple(parents)))
+
+
+class _Trees:
+    """The parents of each variable among those that precede it (grow-shrink trees, without keeping the branches)."""
+
+    def __init__(self, score: _Score, may: np.ndarray, required: np.ndarray) -> None:
+        self.score, self.may = score, may
+        self.required = [np.flatnonzero(row).tolist() for row in required]
+        self._found: dict[tuple[int, bytes], tuple[float, list[int]]] = {}
+
+    def find(self, y: int, prefix: np.ndarray) -> tuple[float, list[int]]:
+        """The score of y and its parents, from those flagged in ``prefix`` (d,)."""
+        key = y, prefix.tobytes()
+        if key not in self._found:
+            self._found[key] = self._shrunk(y, *self._grown(y, prefix))
+        return self._found[key]
+
+    def _grown(self, y: int, prefix: np.ndarray) -> tuple[float, list[int]]:
+        path = list(self.required[y])
+        best = self.score.local(y, np.array(path, dtype=np.int32))
+        values = np.empty(self.score.size)
+        while True:
+            self.score.additions(y, np.array(path, dtype=np.int32), values)
+            values[~(prefix & self.may[y]).astype(bool)] = -math.inf
+            z = int(np.argmax(values))
+            if values[z] <= best + TREE_TOLERANCE:
+                return best, path
+            best = float(values[z])
+            path.append(z)
+
+    def _shrunk(self, y: int, best: float, path: list[int]) -> tuple[float, list[int]]:
+        kept = sorted(path)
+        while True:
+            drop = -1
+            for j, z in enumerate(kept):
+                value = self.score.local(y, np.array(kept[:j] + kept[j + 1 :], dtype=np.int32))
+                if z not in self.required[y] and value > best + TREE_TOLERANCE:
+                    best, drop = value, j
+            if drop < 0:
+                return best, kept
+            del kept[drop]
+
+
+def boss(score: _Score, may: np.ndarray, before: np.ndarray, required: np.ndarray, shakes: np.ndarray, sweeps: int,
+         order: np.ndarray, arrows: np.ndarray) -> tuple[float, int]:
+    """Best order score search; see ``cpp/boss.cpp`` for the arguments. The second value is that of no tree kept: 0."""
+    trees = _Trees(score, may, required)
+    chosen, turn = order.tolist(), order.tolist()
+    best = _improve(trees, chosen, turn, before, sweeps)
+    for moves in shakes:
+        other = list(chosen)
+        for i, j in moves.tolist():
+            _shift(other, i, j, before)
+        value = _improve(trees, other, turn, before, sweeps)
+        if value > best + MOVE_TOLERANCE:
+            best, chosen = value, other
+    order[:] = chosen
+    for y, prefix in _prefixes(chosen):
+        arrows[trees.find(y, prefix)[1], y] = 1
+    return best, 0
+
+
+def _prefixes(order: list[int]) -> Iterator[tuple[int, np.ndarray]]:
+    prefix = np.zeros(len(order), dtype=np.uint8)
+    for y in order:
+        yield y, prefix
+        prefix[y] = 1
+
+
+def _total(trees: _Trees, order: list[int]) -> float:
+    return sum(trees.find(y, prefix)[0] for y, prefix in _prefixes(order))
+
+
+def _improve(trees: _Trees, order: list[int], turn: list[int], before: np.ndarray, sweeps: int) -> float:
+    total = _total(trees, order)
+    for _ in range(sweeps):
+        moved = False
+        for x in turn:
+            at = order.index(x)
+            rest = order[:at] + order[at + 1 :]
+            low = max((i + 1 for i, y in enumerate(rest) if before[y, x]), default=0)
+            high = min((i for i, y in enumerate(rest) if before[x, y]), default=len(rest))
+            best, place = -math.inf, at
+            for i in range(low, high + 1):
+                value = _total(trees, [*rest[:i], x, *rest[i:]])
+                if value > best + MOVE_TOLERANCE:
+                    best, place = value, i
+            if best > total + MOVE_TOLERANCE:
+                order[:] = [*rest[:place], x, *rest[place:]]
+                total, moved = best, True
+        if not moved:
+            break
+    return total
+
+
+def _shift(order: list[int], start: int, end: int, before: np.ndarray) -> None:
+    x = order[start]
+    passed = order[min(start, end) : max(start, end) + 1]
+    if any(before[x, y] if start < end else before[y, x] for y in passed):
+        return
+    order.insert(end, order.pop(start))
+
+
