@@ -1,0 +1,18 @@
+"""Picks the native scores and the searches over them, or their NumPy references; see ``whence.kernels``."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from whence.kernels import BACKEND, scores_ref
+
+_chosen: Any = scores_ref
+if BACKEND == "native":
+    from whence.kernels import _native as _chosen  # pyright: ignore[reportAttributeAccessIssue]
+
+boss = _chosen.boss
+called_score = _chosen.called_score
+discrete_score = _chosen.discrete_score
+gaussian_score = _chosen.gaussian_score
+
+__all__ = ["boss", "called_score", "discrete_score", "gaussian_score"]
