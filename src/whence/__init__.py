@@ -24,6 +24,8 @@ _PUBLIC = {
     "MPDAG": "whence.graphs.classes",
     "ADMG": "whence.graphs.classes",
     "separated": "whence.graphs.separation",
+    "claims": "whence.graphs.claims",
+    "premises": "whence.graphs.premises",
     "discover": "whence.discovery.discovery",
     "Discovery": "whence.discovery.discovery",
     "identify": "whence.identification.identify",
@@ -63,12 +65,14 @@ if TYPE_CHECKING:
     from whence.estimation.effect import Effect as Effect
     from whence.estimation.estimate import estimate as estimate
     from whence.graphs.build import graph as graph
+    from whence.graphs.claims import claims as claims
     from whence.graphs.classes import ADMG as ADMG
     from whence.graphs.classes import CPDAG as CPDAG
     from whence.graphs.classes import DAG as DAG
     from whence.graphs.classes import MPDAG as MPDAG
     from whence.graphs.graph import Graph as Graph
     from whence.graphs.knowledge import Knowledge as Knowledge
+    from whence.graphs.premises import premises as premises
     from whence.graphs.separation import separated as separated
     from whence.identification.identify import identify as identify
     from whence.identification.result import Identified as Identified
