@@ -14,6 +14,7 @@ import whence
 from whence.core.errors import WhenceError
 from whence.core.result import to_plain
 from whence.report.finding import Finding
+from whence.report.html import render
 
 ABOUT = """trained: 1 if the worker took the course in 2001, 0 otherwise
 wage: hourly wage in 2003
@@ -210,3 +211,78 @@ def test_missing_markers_reach_the_script(tmp_path: Path) -> None:
     scope: dict = {}
     exec(compile(study.script(), "script", "exec"), scope)
     assert scope["effect"].estimate == effect.estimate
+
+
+class TestOtherWaysThanAdjustment:
+    """Effects that hidden causes keep from adjustment: through mediators, and by a formula of the ID algorithm."""
+
+    DOOR = "course --> skill; skill --> wage; course <-> wage; city --> wage"
+    NAPKIN = "habit --> advice; advice --> course; course --> wage; habit <-> course; habit <-> wage"
+
+    @staticmethod
+    def people(n: int = 3000) -> dict[str, np.ndarray]:
+        """course raises skill by 0.9 and wage by 1.8 through it; drive, which nobody measured, raises both."""
+        rng = np.random.default_rng(1)
+        drive = rng.normal(size=n)
+        course = (rng.random(n) < 1 / (1 + np.exp(-drive))).astype(int)
+        skill, city = 0.9 * course + rng.normal(size=n), rng.normal(size=n)
+        wage = 2 * skill + 2 * drive + city + rng.normal(size=n)
+        return {"course": course, "skill": skill, "city": city, "wage": wage}
+
+    @staticmethod
+    def patients(n: int = 4000) -> dict[str, np.ndarray]:
+        rng = np.random.default_rng(2)
+        u, v = rng.random((2, n)) < 0.5
+        habit = (rng.random(n) < 0.2 + 0.3 * u + 0.3 * v).astype(int)
+        advice = (rng.random(n) < 0.3 + 0.4 * habit).astype(int)
+        course = (rng.random(n) < 0.1 + 0.4 * advice + 0.4 * u).astype(int)
+        return {"habit": habit, "advice": advice, "course": course, "wage": course + v + rng.normal(size=n)}
+
+    def test_front_door(self) -> None:
+        study = whence.study(self.people(), "Does the course raise the wage?", graph=self.DOOR)
+        assert "Through: skill" in str(study.plan) and "nothing" not in str(study.plan)
+        finding = study.run()
+        assert finding.effect is not None and finding.effect.method == "frontdoor"
+        low, high = finding.effect.interval
+        assert low < 1.8 < high
+        assert [(a.method, a.estimate > high) for a in finding.alternatives] == [("difference", True)]
+        assert [c.name for c in finding.checks] == ["implications"]
+        page = render(finding)
+        assert "Nothing was adjusted for" not in page and "through" in page and 'class="node mediator"' in page
+        self.repeats(study, finding)
+
+    def test_formula(self) -> None:
+        study = whence.study(self.patients(), treatment="course", outcome="wage", graph=self.NAPKIN)
+        assert "By the formula that the graph gives, with: advice, habit" in str(study.plan)
+        finding = study.run()
+        assert finding.effect is not None and finding.effect.method == "plugin"
+        assert finding.effect.interval[0] < 1 < finding.effect.interval[1]
+        assert [a.method for a in finding.alternatives] == ["difference"] and not finding.checks
+        page = render(finding)
+        assert "Nothing was adjusted for" not in page and "in the formula" in page
+        self.repeats(study, finding)
+
+    @staticmethod
+    def repeats(study: whence.Study, finding: Finding) -> None:
+        spec = whence.Spec.from_json(finding.spec.to_json()) if finding.spec is not None else None
+        assert spec is not None and spec.hash == study.plan.spec.hash  # pyright: ignore
+        assert spec.to_json() in finding.script  # pyright: ignore[reportOperatorIssue]
+        again = whence.estimate(study.table, spec)
+        assert finding.effect is not None and again.estimate == finding.effect.estimate  # pyright: ignore
+
+    def test_checks_that_compare_groups_do_not_apply(self) -> None:
+        study = whence.study(self.people(400), treatment="course", outcome="wage", graph=self.DOOR)
+        effect = study.run().effect
+        assert effect is not None
+        names = ["balance", "overlap", "placebo", "dropped", "robustness", "evalue"]
+        found = whence.check(study.table, effect, names)
+        assert len(found) == len(names) and not any(c.applies for c in found)
+        assert all("another way" in c.saw for c in found)
+
+    def test_controls_are_refused_and_absent_columns_named(self) -> None:
+        given = whence.study(self.people(200), treatment="course", outcome="wage", graph=self.DOOR, controls=["city"])
+        assert given.plan.refused is not None and given.plan.refused.code == "no_adjustment_set"
+        data = self.people(200)
+        del data["skill"]
+        absent = whence.study(data, treatment="course", outcome="wage", graph=self.DOOR).plan.refused
+        assert absent is not None and absent.code == "unmeasured_control" and "skill" in absent.reason

@@ -206,9 +206,11 @@ def _from_graph(
     adjusting = isinstance(identified, Identified) and identified.strategy == "adjustment"
     if isinstance(identified, Identified) and not adjusting and request.controls is not None:
         refused = Refused(
-            "no_adjustment_set", f"{identified.note} So no choice of controls gives it, and none were asked for.",
+            "no_adjustment_set", "By the graph no set of controls identifies the effect, so adjusting for "
+            f"{', '.join(request.controls) or 'nothing'} would not give it.",
             {"controls": list(request.controls), "strategy": identified.strategy},
-            "Leave the controls out, or leave the graph out to adjust for them all the same.")
+            f"Leave the controls out: {'the front door' if identified.mediators else 'a formula of the ID algorithm'} "
+            "gives it. Or leave the graph out to adjust for them all the same.")
         return Plan(None, refused, tuple(choices), warnings, **parts)
     if isinstance(identified, Identified) and adjusting and not identified.adjustable:
         refused = Refused("no_causal_path", identified.note, {"treatment": treatment, "outcome": outcome},
