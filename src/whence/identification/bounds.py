@@ -21,6 +21,7 @@ import numpy as np
 
 from whence.core.errors import WhenceError
 from whence.core.result import Refused, fields_to_plain, to_plain
+from whence.identification.linear_program import smallest_change
 
 Direction = Literal["increasing", "decreasing"]
 DIRECTIONS = ("increasing", "decreasing")
@@ -95,7 +96,7 @@ def monotone_bounds(joint: np.ndarray, *, treated: int = 1, control: int = 0, va
     ``WhenceError``: ``bad_joint``, ``bad_level``, ``bad_values``, ``bad_limits``, ``unknown_direction``.
     """
     table = _checked_joint(joint, 2, "treatment levels by outcome levels")
-    scores = _checked_values(values, table.shape[1])
+    scores = checked_values(values, table.shape[1])
     low, high = _checked_limits(limits, scores)
     _check_levels(treated, control, table.shape[0])
     for direction in (response, selection):
@@ -159,7 +160,7 @@ def instrument_bounds(joint: np.ndarray, *, treated: int = 1, control: int = 0, 
     ``bad_values``, ``too_many_types``.
     """
     table = _checked_joint(joint, 3, "instrument levels by treatment levels by outcome levels")
-    scores = _checked_values(values, table.shape[2])
+    scores = checked_values(values, table.shape[2])
     _check_levels(treated, control, table.shape[1])
     table = table[table.sum(axis=(1, 2)) > 0]
     given = table / table.sum(axis=(1, 2), keepdims=True)
@@ -212,13 +213,7 @@ def _type_matrix(shape: tuple[int, ...], takes: np.ndarray, has: np.ndarray) -> 
 
 
 def _contradicted(program: dict[str, Any], inequality: np.ndarray, monotone: bool) -> Refused:
-    from scipy.optimize import linprog
-    from scipy.sparse import eye_array, hstack
-
-    rows, columns = program["A_eq"].shape
-    elastic = hstack([program["A_eq"], eye_array(rows), -eye_array(rows)]).tocsr()
-    cost = np.concatenate([np.zeros(columns), np.ones(2 * rows)])
-    change = linprog(cost, A_eq=elastic, b_eq=program["b_eq"], bounds=(0, None), method="highs").fun
+    change = smallest_change(program["A_eq"], program["b_eq"])
     worst = float(inequality.max())
     broken = (f" The instrumental inequality fails: its sum is {worst:.6g} and may be at most 1." if worst > 1 else "")
     who = "is an instrument that moves nobody's treatment down" if monotone else "is an instrument"
@@ -290,7 +285,8 @@ def _checked_joint(joint: np.ndarray, axes: int, meaning: str) -> np.ndarray:
     return table / total
 
 
-def _checked_values(values: Sequence[float] | None, levels: int) -> np.ndarray:
+def checked_values(values: Sequence[float] | None, levels: int) -> np.ndarray:
+    """The number of each outcome level. Raises ``WhenceError`` (``bad_values``)."""
     try:
         scores = np.arange(levels, dtype=float) if values is None else np.asarray(values, dtype=float)
     except (TypeError, ValueError):
