@@ -134,7 +134,7 @@ def test_the_front_door_and_adjustment_are_points() -> None:
 
 
 def test_a_level_that_never_occurs_leaves_its_outcome_open() -> None:
-    answer = bounded(graph_bounds("X --> Y", [[0.3, 0.7], [0.0, 0.0]], "XY", "X", "Y"))
+    answer = bounded(graph_bounds("X --> Y", np.array([[0.3, 0.7], [0.0, 0.0]]), "XY", "X", "Y"))
     assert answer.arms["treated"] == pytest.approx((0.0, 1.0)) and answer.arms["control"] == pytest.approx((0.7, 0.7))
 
 
