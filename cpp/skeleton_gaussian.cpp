@@ -46,7 +46,7 @@ struct Walk {
     int size = 0;
     std::vector<int32_t> list, set;
     std::vector<char> known;               // nodes of the other list: sets wholly inside were seen already
-    std::vector<double> factor, a, b, num, vx, vy;
+    std::vector<double> factor, a, b, num, vx, vy, least;
     int64_t undefined = 0;
 
     Walk(const double *corr, size_t d) : corr(corr), d(d), known(d, 0) {}
@@ -214,20 +214,27 @@ static void gaussian_triples(In<double, 2> corr, In<int64_t, 1> starts, In<int32
     nb::gil_scoped_release release;
     share(corr.data(), d, m, threads, [&](Walk &walk, size_t p) {
         const int64_t from = middle_starts.data()[p], to = middle_starts.data()[p + 1];
+        walk.least.resize(2 * size_t(to - from));
         for (int size = 0; size < sizes; ++size) {
             walk.begin(pairs.data()[2 * p], pairs.data()[2 * p + 1], size);
+            std::fill(walk.least.begin(), walk.least.end(), NO_TEST);
             walk.both(lists, [&](double r) {
-                const double z = std::atanh(std::fabs(r)) * scale.data()[size];
-                const bool separates = std::fabs(r) <= critical.data()[size];
+                const double strength = std::fabs(r);
+                const bool separates = strength <= critical.data()[size];
                 for (int64_t q = from; q < to; ++q) {
                     const int32_t *s = walk.set.data();
                     const bool without = std::find(s, s + size, middles.data()[q]) == s + size;
-                    double &low = smallest.data()[2 * q + without];
-                    low = std::min(low, z);
+                    double &low = walk.least[2 * (q - from) + without];
+                    low = std::min(low, strength);
                     separating.data()[2 * q + without] += separates;
                 }
                 return false;
             });
+            // Within one size the statistic grows with the correlation.
+            for (size_t q = 0; q < walk.least.size(); ++q)
+                if (walk.least[q] < NO_TEST)
+                    smallest.data()[2 * from + q] =
+                        std::min(smallest.data()[2 * from + q], std::atanh(walk.least[q]) * scale.data()[size]);
         }
     });
 }

@@ -14,6 +14,7 @@ from whence.core.registry import find_card
 from whence.core.result import Refused, Remark
 from whence.data.moments import moments
 from whence.data.table import CODED, NUMERIC, Table
+from whence.discovery.discrete import DiscreteTests
 from whence.discovery.independence import EachTest, GaussianTests, Tests
 from whence.stats.citest.fisher_z import COLLINEAR, correlation
 
@@ -45,22 +46,8 @@ def prepare(table: Table, alpha: float, test: str = "auto") -> Prepared | Refuse
     taken = {r.about[0] for r in remarks}
     names = sorted(n for n in table.names if n not in taken)
     remarks += _untestable(table, names)
-    names = _rest(names, remarks)
-    values = _complete_numbers(table, names)
-    corr = None
-    if values is None:
-        for step in (_constant, _copies):
-            remarks += step(table, names)
-            names = _rest(names, remarks)
-    else:
-        remarks += [_same_value(names[k]) for k in np.flatnonzero((values == values[:, :1]).all(axis=1))]
-        left = _rest(names, remarks)
-        values = values if len(left) == len(names) else values[np.isin(names, left)]
-        corr = correlation(values.T) if len(left) > 1 and len(table) > 1 else None
-        near = left if corr is None else _near(corr, left)
-        remarks += _copies(table, near)
-        names = _rest(left, remarks)
-        corr = None if corr is None or len(names) < len(left) else corr
+    names, corr, dull = _informative(table, _rest(names, remarks))
+    remarks += dull
     if len(names) < 2:
         return _refused("too_few_columns", f"Only {len(names)} column can be part of a graph.", remarks,
                         "Give at least two columns that vary, of numbers or categories.")
@@ -69,7 +56,7 @@ def prepare(table: Table, alpha: float, test: str = "auto") -> Prepared | Refuse
                         f"At least {FEWEST_ROWS} are needed, and hundreds to see weak relations.")
     kinds = {table.kind(n) for n in names}
     _check_kinds(card, table, names)
-    gaps = _missing(table, names) if values is None else []
+    gaps = _missing(table, names) if corr is None else []
     remarks += gaps + _weak(len(table), alpha)
     if kinds <= NUMERIC and not gaps and test in ("auto", "fisher_z"):
         corr = _correlation(table, names) if corr is None else corr
@@ -79,7 +66,33 @@ def prepare(table: Table, alpha: float, test: str = "auto") -> Prepared | Refuse
     if test == "auto" and not kinds <= CODED and not kinds <= NUMERIC:
         text = "Numbers and categories are tested together by linear regression (generalised covariance measure)."
         remarks.append(Remark("mixed_kinds", text, (), {n: table.kind(n) for n in names}))
-    return Prepared(tuple(names), EachTest(table, tuple(names), None if card is None else test), tuple(remarks))
+    return Prepared(tuple(names), _tests(table, tuple(names), test), tuple(remarks))
+
+
+def _tests(table: Table, names: tuple[str, ...], test: str) -> Tests:
+    """The tests about columns that the correlations alone cannot answer for."""
+    if test in ("auto", "chi2", "g2") and all(table.kind(n) in CODED for n in names):
+        fast = DiscreteTests.of(table, names, "g2" if test == "g2" else "chi2")
+        if fast is not None:
+            return fast
+    return EachTest(table, names, None if test == "auto" else test)
+
+
+def _informative(table: Table, names: list[str]) -> tuple[list[str], np.ndarray | None, list[Remark]]:
+    """The names without constants and copies, their correlations where these came for free, and the remarks."""
+    values = _complete_numbers(table, names)
+    if values is None:
+        remarks = _constant(table, names)
+        names = _rest(names, remarks)
+        remarks += _copies(table, names)
+        return _rest(names, remarks), None, remarks
+    constant = (values == values[:, :1]).all(axis=1)
+    remarks = [_same_value(names[k]) for k in np.flatnonzero(constant)]
+    if constant.any():
+        names, values = _rest(names, remarks), values[~constant]
+    corr = correlation(values.T) if len(names) > 1 else None
+    copies = _copies(table, names if corr is None else _near(corr, names))
+    return _rest(names, copies), None if copies else corr, remarks + copies
 
 
 def _rest(names: list[str], remarks: list[Remark]) -> list[str]:

@@ -22,10 +22,14 @@ if os.environ.get("WHENCE_KERNELS", "") != "numpy":
         _chosen, BACKEND = _native, "native"
 
 counts = _chosen.counts
+discrete_level = _chosen.discrete_level
+discrete_triples = _chosen.discrete_triples
 gaussian_level = _chosen.gaussian_level
 gaussian_triples = _chosen.gaussian_triples
 
-__all__ = ["BACKEND", "counts", "gaussian_level", "gaussian_triples", "reference"]
+__all__ = [
+    "BACKEND", "counts", "discrete_level", "discrete_triples", "gaussian_level", "gaussian_triples", "reference",
+]
 
 
 def reference() -> ModuleType:

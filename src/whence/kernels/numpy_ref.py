@@ -9,6 +9,8 @@ import numpy as np
 
 COLLINEAR = 1e-10  # a share of variance below this is rounding error
 NO_TEST = 2.0  # no correlation is this large
+MISSING = 65535  # the code of a missing category
+MOST_CELLS = 1 << 26  # a table of more cells is not tested
 _BATCH = 2048  # conditioning sets worked on at once
 
 
@@ -89,6 +91,94 @@ def gaussian_triples(
                     for column, chosen in enumerate((inside, ~inside)):
                         separating[q, column] += int((strength[chosen] <= limit).sum())
                         smallest[q, column] = min(smallest[q, column], z[chosen].min(initial=np.inf))
+
+
+def discrete_level(
+    codes: np.ndarray, weight: np.ndarray, levels: np.ndarray, likelihood: bool, starts: np.ndarray,
+    candidates: np.ndarray, pairs: np.ndarray, size: int, alpha: float, threads: int, removed: np.ndarray,
+    numbers: np.ndarray, rows: np.ndarray, sets: np.ndarray, tests: np.ndarray,
+) -> None:
+    """One level of PC-stable on categories: the sets and their order are those of ``gaussian_level``, and a pair
+    is separated by the first p-value above alpha.
+
+    codes: uint16 (d, n), 65535 for missing. weight: int32 (n,), how many rows of data each row stands for.
+    levels: int64 (d,), codes of variable j are below ``levels[j]``. likelihood: G2, else Pearson's chi-square.
+    Out: removed uint8 (m,); of the largest p-value, numbers float64 (m, 3), p-value, statistic and degrees of
+    freedom, rows int64 (m,) of data counted, sets int32 (m, size), all unchanged when no test was possible;
+    tests int64 (m, 2), zeros before: how many were made and how many were impossible.
+    """
+    data = codes, weight, levels, likelihood
+    for p, (x, y) in enumerate(pairs):
+        best = -1.0
+        for given in (s for batch in _batches(starts, candidates, x, y, size) for s in batch):
+            found, n = _stratified(data, x, y, given)
+            tests[p, 0 if found else 1] += 1
+            if found and found[0] > best:
+                best = found[0]
+                numbers[p], rows[p], sets[p] = found, n, given
+                if best > alpha:
+                    removed[p] = 1
+                    break
+
+
+def discrete_triples(
+    codes: np.ndarray, weight: np.ndarray, levels: np.ndarray, likelihood: bool, starts: np.ndarray,
+    candidates: np.ndarray, pairs: np.ndarray, middle_starts: np.ndarray, middles: np.ndarray, largest: int,
+    alpha: float, threads: int, separating: np.ndarray, p_value: np.ndarray,
+) -> None:
+    """For each pair and each of its middle nodes, as in ``gaussian_triples``, over all sets of at most
+    ``largest`` candidates: separating int64 (t, 2), zeros before, how many sets separate with and without the
+    middle node; p_value float64 (t, 2), NaN before, the largest p-value with and without it."""
+    data = codes, weight, levels, likelihood
+    for p, (x, y) in enumerate(pairs):
+        for size in range(largest + 1):
+            for given in (s for batch in _batches(starts, candidates, x, y, size) for s in batch):
+                found, _ = _stratified(data, x, y, given)
+                if not found:
+                    continue
+                for q in range(middle_starts[p], middle_starts[p + 1]):
+                    without = int(middles[q] not in given)
+                    separating[q, without] += found[0] > alpha
+                    p_value[q, without] = np.fmax(p_value[q, without], found[0])
+
+
+def _stratified(
+    data: tuple[np.ndarray, np.ndarray, np.ndarray, bool], x: int, y: int, given: np.ndarray
+) -> tuple[tuple[float, float, float] | None, int]:
+    """(p-value, statistic, df) of x and y within strata of ``given``, None when there is nothing to test, and
+    rows. See ``whence.stats.citest.chi2.chi2`` for the strata that speak and their degrees of freedom."""
+    from scipy.special import chdtrc, xlogy
+
+    codes, weight, levels, likelihood = data
+    chosen = codes[[x, y, *given]]
+    whole = (chosen != MISSING).all(axis=0)
+    n = int(weight[whole].sum())
+    shape = int(levels[x]), int(levels[y])
+    if not n or shape[0] * shape[1] >= MOST_CELLS:
+        return None, n
+    stratum = np.zeros(int(whole.sum()), dtype=np.int64)
+    for row in chosen[2:, whole]:
+        stratum = np.unique(stratum * MISSING + row, return_inverse=True)[1]
+    strata = int(stratum.max()) + 1
+    if strata * shape[0] * shape[1] >= MOST_CELLS:
+        return None, n
+    cell = (stratum * shape[0] + chosen[0, whole]) * shape[1] + chosen[1, whole]
+    table = np.bincount(cell, weight[whole], strata * shape[0] * shape[1]).reshape(strata, *shape)
+    by_row, by_column = table.sum(axis=2), table.sum(axis=1)
+    speaks = (by_row > 1).any(axis=1) & (by_column > 1).any(axis=1)
+    table, by_row, by_column = table[speaks], by_row[speaks], by_column[speaks]
+    df = int((((by_row > 0).sum(axis=1) - 1) * ((by_column > 0).sum(axis=1) - 1)).sum())
+    if not df:
+        return None, n
+    total = by_row.sum(axis=1)
+    if likelihood:
+        value = 2 * sum(sign * xlogy(v, v).sum() for sign, v in ((1, table), (-1, by_row), (-1, by_column), (1, total)))
+    else:
+        product = by_row[:, :, None] * by_column[:, None, :]
+        shares = np.divide(table**2, product, out=np.zeros_like(table), where=product > 0).sum(axis=(1, 2))
+        value = ((total - 1) * (shares - 1)).sum()
+    value = max(float(value), 0.0)
+    return (float(chdtrc(df, value)), value, float(df)), n
 
 
 def _batches(starts: np.ndarray, candidates: np.ndarray, x: int, y: int, size: int) -> Iterator[np.ndarray]:
