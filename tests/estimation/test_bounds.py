@@ -183,3 +183,8 @@ def test_the_monotone_interval_holds_both_true_bounds() -> None:
         assert isinstance(found, Bounds)
         held += found.interval[0] <= truth.lower + 1e-9 and found.interval[1] >= truth.upper - 1e-9
     assert held / 120 >= 0.95 - 0.08
+
+
+def test_an_instrument_that_is_not_used_is_said() -> None:
+    found = bounds(drawn(200, 1), Spec("iv", ("t",), ("y",), instruments=("x",)))
+    assert isinstance(found, Bounds) and "instrument_not_used" in {w.code for w in found.warnings}

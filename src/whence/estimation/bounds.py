@@ -124,13 +124,16 @@ def bounds(
 def _bounds(
     asked: Spec, method: str, citations: tuple[str, ...], parameters: Mapping[str, Any], seed: int, found: Found
 ) -> Bounds:
-    data = found.data
+    data, unused = found.data, ()
+    if asked.instruments:
+        names = ", ".join(map(repr, asked.instruments))
+        unused = (Remark("instrument_not_used", f"These bounds do not use the instrument {names}.", asked.instruments),)
     return Bounds(
         found.lower, found.upper, found.standard_errors, found.interval, parameters["level"], found.confidence, data.n,
         asked.quantity, method, data.treatment.contrast, data.spec, found.arms,
         Provenance(data=data.table.hash, rows=data.table.n_rows, spec=data.spec.hash, method=method,
                    parameters=plain_parameters(parameters), seed=seed, versions=versions("numpy", "scipy"),
                    citations=citations),
-        tuple(dict.fromkeys((*found.assumptions, COMMON, *asked.assumptions))), data.remarks + found.remarks,
+        tuple(dict.fromkeys((*found.assumptions, COMMON, *asked.assumptions))), data.remarks + found.remarks + unused,
         found.evidence,
     )
