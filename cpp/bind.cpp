@@ -3,12 +3,17 @@
 
 namespace nb = nanobind;
 
+void bind_boss(nb::module_ &m);
 void bind_counts(nb::module_ &m);
+void bind_scores(nb::module_ &m);
 void bind_skeleton_discrete(nb::module_ &m);
 void bind_skeleton_gaussian(nb::module_ &m);
 
 NB_MODULE(_native, m) {
+    nb::set_leak_warnings(false);  // objects that live until the interpreter ends are no leak
     m.doc() = "whence kernels; whence.kernels.numpy_ref is the reference of each";
+    bind_scores(m);
+    bind_boss(m);
     bind_counts(m);
     bind_skeleton_discrete(m);
     bind_skeleton_gaussian(m);
