@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import final
+from dataclasses import dataclass, replace
+from typing import Literal, final
 
 import numpy as np
 
@@ -26,6 +26,8 @@ class _Style:
     sum: Callable[[str, str], str]
     times: str
     over: Callable[[str, str], str]
+    world: Callable[[str, str], str]
+    prime: str = "'"
     fenced: bool = True  # a quotient needs brackets beside other terms
 
 
@@ -35,10 +37,10 @@ def _latex_name(name: str) -> str:
     return rf"\text{{{escaped}}}" if len(name) > 1 or not name.isalpha() else name
 
 
-_TEXT = _Style(str, " | ", "do({})".format, "sum over {} of {}".format, " * ", "{} / {}".format)
-_UNICODE = _Style(str, " | ", "do({})".format, "Σ_{{{}}} {}".format, " ", "{} / {}".format)
+_TEXT = _Style(str, " | ", "do({})".format, "sum over {} of {}".format, " * ", "{} / {}".format, "{}({})".format)
+_UNICODE = _Style(str, " | ", "do({})".format, "Σ_{{{}}} {}".format, " ", "{} / {}".format, "{}({})".format, "′")
 _LATEX = _Style(_latex_name, r" \mid ", r"\mathrm{{do}}({})".format, r"\sum_{{{}}} {}".format, r" \, ",
-                r"\frac{{{}}}{{{}}}".format, fenced=False)
+                r"\frac{{{}}}{{{}}}".format, "{}_{{{}}}".format, fenced=False)
 
 
 class Expression(ABC):
@@ -111,6 +113,75 @@ class P(Expression):
         right = ([style.do(", ".join(map(style.name, self.do)))] if self.do else []) + [*map(style.name, self.given)]
         left = ", ".join(map(style.name, self.outcomes))
         return f"P({left}{style.bar if right else ''}{', '.join(right)})"
+
+
+@final
+@dataclass(frozen=True)
+class Primed(Expression):
+    """``body`` at a second value of ``name``, written with a prime: ``P(m | x')`` beside ``P(y | x, m)``."""
+
+    body: P
+    name: str
+
+    @property
+    def axis(self) -> str:
+        """What the second value is called among the free variables and the names of axes."""
+        return second(self.name)
+
+    @property
+    def variables(self) -> frozenset[str]:
+        return self.body.variables
+
+    @property
+    def free(self) -> frozenset[str]:
+        return self.body.free - {self.name} | {self.axis}
+
+    def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        """As for any expression, on a joint that has an axis of length 1 for the second value too."""
+        if self.axis not in names:
+            raise WhenceError(f"{self} is about a second value of {self.name!r}.", code="second_value", value=self.name,
+                              hint="Use .distribution() of the answer that holds this formula.")
+        return self.body.evaluate(joint, names).swapaxes(names.index(self.name), names.index(self.axis))
+
+    def _render(self, style: _Style) -> str:
+        plain = style.name
+        return self.body._render(replace(
+            style, name=lambda name: plain(name) + style.prime if name == self.name else plain(name)))
+
+
+def second(name: str) -> str:
+    """The name of a second value of ``name``, which no node can have."""
+    return name + "\0"
+
+
+@final
+@dataclass(frozen=True)
+class Nested(Expression):
+    """The outcomes, were the treatment at one value and the mediators as they would be at another one.
+
+    primed: which of the two is the second value, the mediators' or the outcomes'.
+    """
+
+    outcomes: tuple[str, ...]
+    treatment: str
+    mediators: tuple[str, ...]
+    given: tuple[str, ...] = ()
+    primed: Literal["mediators", "outcomes"] = "mediators"
+
+    @property
+    def variables(self) -> frozenset[str]:
+        return frozenset((*self.outcomes, self.treatment, *self.mediators, *self.given))
+
+    def evaluate(self, joint: np.ndarray, names: Sequence[str]) -> np.ndarray:
+        raise WhenceError(f"{self} is not a distribution of what was observed.", code="not_observational",
+                          value=self.treatment)
+
+    def _render(self, style: _Style) -> str:
+        x = style.name(self.treatment)
+        inner, outer = (x + style.prime, x) if self.primed == "mediators" else (x, x + style.prime)
+        world = ", ".join([outer, *(style.world(style.name(m), inner) for m in self.mediators)])
+        left = ", ".join(style.world(style.name(y), world) for y in self.outcomes)
+        return f"P({left}{style.bar if self.given else ''}{', '.join(map(style.name, self.given))})"
 
 
 @final
