@@ -230,6 +230,7 @@ def test_what_a_formula_cannot_give() -> None:
     spec = found(NAPKIN).to_spec()
     assert refused(columns, spec.replace(quantity="ATT")).code == "quantity_not_available"
     assert refused(columns, spec.replace(graph="x --> y; x <-> y")).code == "not_identified"
+    assert refused(columns, spec.replace(graph="y --> x; w --> y")).code == "no_causal_path"
     other = estimate(read(columns), spec, "regression")
     assert isinstance(other, Refused) and other.code == "other_design"
     other = estimate(read(columns), Spec("adjustment", ("x",), ("y",)), "plugin")

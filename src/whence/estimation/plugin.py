@@ -112,20 +112,25 @@ def plugin(data: Prepared, *, level: float = 0.95, seed: int = 0, progress: Prog
 
 
 def formula(spec: Spec) -> Expression | Refused:
-    """What identifies the effect, found again from the spec's graph; ``not_identified`` when nothing does.
+    """What identifies the effect, found again from the spec's graph; ``not_identified`` when nothing does,
+    ``no_causal_path`` when the effect is zero by the graph.
 
     Raises ``WhenceError``: ``missing_role`` without a graph, and those of ``whence.graph`` and ``identify``.
     """
     from whence.graphs.build import graph
     from whence.identification.identify import identify
+    from whence.identification.result import NotIdentified
 
     if spec.graph is None:
         raise WhenceError("The strategy 'id' needs the graph that the formula follows from.", code="missing_role",
                           value="graph", hint="Give the spec's graph as text, or use Identified.to_spec().")
     found = identify(graph(spec.graph), spec.treatments, spec.outcomes)
-    if not hasattr(found, "expression"):
-        return Refused("not_identified", found.reason, {"witness": found.witness}, found.remedy)  # pyright: ignore
-    return found.expression  # pyright: ignore[reportAttributeAccessIssue]
+    if isinstance(found, NotIdentified):
+        return Refused("not_identified", found.reason, {"witness": found.witness}, found.remedy)
+    if found.no_effect:
+        return Refused("no_causal_path", found.note, {"treatment": spec.treatment, "outcome": spec.outcome},
+                       "Ask with a graph in which the treatment can affect the outcome.")
+    return found.expression
 
 
 def formula_columns(expression: Expression, spec: Spec) -> tuple[str, ...]:

@@ -309,7 +309,10 @@ def _other_methods(finding: Finding) -> Point | None:
 
 def _checks(finding: Finding) -> Point | None:
     if not finding.checks:
-        return Point("Checks", "No checks were run.", "against")
+        another = finding.effect is not None and finding.effect.spec.strategy not in ("rct", "adjustment")
+        why = (" The ones at hand compare groups given controls, or hold the independences that a graph implies "
+               "against the data, and there is none of either here." if another else "")
+        return Point("Checks", f"No checks were run.{why}", "against")
     by = {v: [c for c in finding.checks if c.verdict == v and c.applies] for v in ("pass", "worry", "informational")}
     idle = [c for c in finding.checks if not c.applies]
     told = [f"{numbers.few(len(by['pass'])) if by['pass'] else 'none'} passed"]
