@@ -214,6 +214,7 @@ def test_what_else_the_graph_offers_is_named(make: Any) -> None:
     answer = identify(make("c --> z; z --> x; x --> y; c --> y; u --> x; u --> y", hidden=["u"]), "x", "y")
     assert isinstance(answer, NotIdentified) and {"name": "z", "given": ["c"]} in answer.witness["instruments"]
     assert "the instrument z given c" in answer.remedy and "LATE" in answer.remedy
+    assert "whence.bounds(data, {'strategy': 'adjustment', 'treatments': ['x'], 'outcomes': ['y']})" in answer.remedy
     for treatment in (["x", "z"], "x"):
         without = identify(make("z --> x; x --> y; u --> x; u --> y; u --> z", hidden=["u"]), treatment, "y")
         assert isinstance(without, NotIdentified) and "instruments" not in without.witness

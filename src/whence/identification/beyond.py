@@ -78,6 +78,16 @@ def with_instruments(obstacle: Obstacle, graph: Graph, x: tuple[str, ...], y: tu
     return replace(obstacle, remedy=remedy, witness=obstacle.witness | {"instruments": listed})
 
 
+def with_bounds(obstacle: Obstacle, x: tuple[str, ...], y: tuple[str, ...], quantity: str) -> Obstacle:
+    """The obstacle, and the call that bounds the effect; for one treatment and one outcome."""
+    if (len(x), len(y)) != (1, 1) or quantity == "CATE":
+        return obstacle
+    asked = {"strategy": "adjustment", "treatments": list(x), "outcomes": list(y)}
+    asked |= {} if quantity == "ATE" else {"quantity": quantity}
+    return replace(obstacle, remedy=f"{obstacle.remedy} The effect of a treatment with few values can be bounded: "
+                   f"whence.bounds(data, {asked}).")
+
+
 def used(graph: Graph, x: tuple[str, ...], y: tuple[str, ...], expression: Expression,
          mediators: tuple[str, ...]) -> dict[str, Reason]:
     """For every node its part in the formula."""

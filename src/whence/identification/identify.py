@@ -18,7 +18,7 @@ from whence.identification.adjustment import Problem
 from whence.identification.ambiguity import ambiguous_path
 from whence.identification.amenability import possibly_causal, unsure_path
 from whence.identification.asked import canonical, check_apart, checked_kind, checked_nodes
-from whence.identification.beyond import Route, beyond_adjustment, with_hedge, with_instruments
+from whence.identification.beyond import Route, beyond_adjustment, with_bounds, with_hedge, with_instruments
 from whence.identification.expression import P, adjustment_formula
 from whence.identification.obstacles import Obstacle, no_member, unblocked, undecided, unsure
 from whence.identification.reasons import joined
@@ -106,6 +106,7 @@ def _without_effect(graph: Graph, problem: Problem, x: tuple[str, ...], y: tuple
 
 
 def _refusal(obstacle: Obstacle, x: tuple[str, ...], y: tuple[str, ...], graph: Graph, quantity: str) -> NotIdentified:
+    obstacle = with_bounds(obstacle, x, y, quantity)
     return NotIdentified(obstacle.code, obstacle.reason, types.MappingProxyType(obstacle.witness), obstacle.remedy,
                          x, y, graph, quantity)
 
