@@ -121,7 +121,7 @@ def frontdoor(
 
     Refused: ``positivity`` (a mediator value that does not occur under some treatment, or mediators that tell the
     treatments apart), ``mediator_constant``, ``mediator_is_treatment``, ``more_features_than_rows``,
-    ``separation``, those of ``regression``.
+    ``separation``, ``no_table``, those of ``regression``.
     """
     mediators = _mediators(data, model, degree)
     if isinstance(mediators, Refused):
