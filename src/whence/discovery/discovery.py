@@ -85,7 +85,7 @@ def discover(
     """
     card = find_card("discovery", DEFAULT if method == "auto" else method)
     parameters = card.checked(params)
-    table = _table(source)
+    table = as_table(source)
     if knowledge is not None and not isinstance(knowledge, Knowledge):
         raise WhenceError("knowledge must be a whence.Knowledge.", code="bad_parameter", value=type(knowledge).__name__,
                           allowed="Knowledge or None")
@@ -94,7 +94,7 @@ def discover(
     prepared = prepare(table, parameters["alpha"], parameters["test"])
     if isinstance(prepared, Refused):
         return prepared
-    known = _about_nodes(knowledge, prepared) if knowledge else None
+    known = about_nodes(knowledge, prepared) if knowledge else None
     learned = load_function(card)(prepared.tests, prepared.names, known, parameters, progress)
     stability = None
     if parameters["stability"]:
@@ -110,7 +110,7 @@ def discover(
                      summary, known)
 
 
-def _table(source: Any) -> Table:
+def as_table(source: Any) -> Table:
     if isinstance(source, Table):
         return source
     from whence.data.load import read
@@ -118,7 +118,7 @@ def _table(source: Any) -> Table:
     return read(source)
 
 
-def _about_nodes(knowledge: Knowledge, prepared: Prepared) -> Knowledge:
+def about_nodes(knowledge: Knowledge, prepared: Prepared) -> Knowledge:
     """The knowledge without statements on columns that were left out; a required arrow cannot be dropped so."""
     nodes = set(prepared.names)
     for pair in knowledge.required:
@@ -146,7 +146,7 @@ def _learn(
         return None
     if knowledge and not set(prepared.names).issuperset(n for pair in knowledge.required for n in pair):
         return None
-    known = _about_nodes(knowledge, prepared) if knowledge else None
+    known = about_nodes(knowledge, prepared) if knowledge else None
     learned: Learned = load_function(card)(prepared.tests, prepared.names, known, parameters, SILENT)
     return learned.graph
 

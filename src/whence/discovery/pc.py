@@ -12,6 +12,7 @@ from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Remark
 from whence.discovery.evidence import STATUSES, PairTable, Status, TripleTable, pair_index
+from whence.discovery.false_discovery import control_false_edges
 from whence.discovery.independence import Tests
 from whence.discovery.orientation import break_cycles, fit_dag, judge_triples, triple_evidence
 from whence.discovery.skeleton import Skeleton, skeleton
@@ -43,6 +44,8 @@ CARD = Card(
         Parameter("colliders", "choice", "max_p", "how common effects are told apart: by the largest p-value, by "
                   "most separating sets, or only where all separating sets agree",
                   choices=("max_p", "majority", "conservative")),
+        Parameter("fdr", "float", None, "largest expected share of false edges among those kept; None for no control "
+                  "beyond alpha", low=0.0, high=1.0, open_ends=True, optional=True),
         Parameter("stability", "int", 0, "bootstrap samples that show how often each edge is found; 0 for none",
                   low=0, high=100_000),
     ),
@@ -54,6 +57,8 @@ CARD = Card(
         "Journal of Machine Learning Research 15:3921-3962.",
         "Ramsey, J. (2016). Improving accuracy and scalability of the PC algorithm by maximizing p-value. "
         "arXiv:1610.00378.",
+        "Li, J. and Wang, Z. J. (2009). Controlling the false discovery rate of the association/causality structure "
+        "learned with the PC algorithm. Journal of Machine Learning Research 10:475-514.",
         "Ramsey, J., Zhang, J. and Spirtes, P. (2006). Adjacency-faithfulness and conservative causal inference. "
         "Uncertainty in Artificial Intelligence 22:401-408.",
         "Dor, D. and Tarsi, M. (1992). A simple algorithm to construct a consistent extension of a partially "
@@ -87,6 +92,8 @@ def pc(
     alpha = parameters["alpha"]
     may, required = _constraints(names, knowledge)
     found = skeleton(tests, names, may, required, alpha, parameters["max_conditioning"], progress)
+    if parameters["fdr"] is not None:
+        found, alpha = control_false_edges(found, required, alpha, parameters["fdr"])
     adjacent, broken = break_cycles(found.adjacent, may, required, found.evidence)
     found = _without(found, adjacent, broken)
     rule = parameters["colliders"]
