@@ -22,8 +22,8 @@ class Triples:
     """Unshielded triples a - b - c with a < c, in storage order of (a, c, b).
 
     nodes: int32 (t, 3). found: the tests' evidence. collider: bool (t,), the verdict. weight: int64 (t,), how
-    strongly it is held, 0 where there is none. ambiguous: bool (t,), the tests do not agree. forced: bool (t,),
-    knowledge decides. largest: size of the largest conditioning sets tried.
+    strongly it is held. ambiguous: bool (t,), the tests do not agree. open: bool (t,), the rule gives no verdict.
+    forced: bool (t,), knowledge decides. largest: size of the largest conditioning sets tried.
     """
 
     nodes: np.ndarray
@@ -31,6 +31,7 @@ class Triples:
     collider: np.ndarray
     weight: np.ndarray
     ambiguous: np.ndarray
+    open: np.ndarray
     forced: np.ndarray
     largest: int
 
@@ -49,26 +50,28 @@ def judge_triples(
       and Maathuis 2014, section 4.2). The weight is how far the share is from one half.
     - ``"conservative"``: no separating set contains it; some but not all is no verdict (Ramsey, Zhang and
       Spirtes 2006). All verdicts weigh the same.
+
+    Where a rule gives no verdict the largest p-value is followed, with a weight below that of every verdict: a
+    class of DAGs has to say something.
     """
     nodes = unshielded(skeleton.adjacent)
     found, largest = _all_sets(skeleton, tests, may, nodes, alpha, progress)
     inside, outside = found.separating.T
-    every = inside + outside
-    if rule == "majority":
-        collider, ambiguous = 2 * inside < every, 2 * inside == every
-        weight = np.rint(1e6 * np.abs(outside - inside) / np.maximum(every, 1)).astype(np.int64)
-    elif rule == "conservative":
-        collider, ambiguous = (inside == 0) & (every > 0), (np.minimum(inside, outside) > 0) | (every == 0)
-        weight = np.where(ambiguous, 0, 1)
-    else:
-        logs = np.log(np.fmax(np.nan_to_num(found.p_value, nan=0.0), _FLOOR))
-        collider, ambiguous = logs[:, 1] > logs[:, 0], (np.minimum(inside, outside) > 0) | (every == 0)
-        # A verdict on which nothing speaks still counts a little, so that the answer stays determined.
-        weight = np.rint(1e6 * np.abs(logs[:, 1] - logs[:, 0])).astype(np.int64) + 1
+    every, mixed = inside + outside, np.minimum(inside, outside) > 0
+    logs = np.log(np.fmax(np.nan_to_num(found.p_value, nan=0.0), _FLOOR))
+    collider, ambiguous = logs[:, 1] > logs[:, 0], mixed | (every == 0)
+    # A verdict on which nothing speaks still counts a little, so that the answer stays determined.
+    weight = np.rint(1e6 * np.abs(logs[:, 1] - logs[:, 0])).astype(np.int64) + 1
+    none = np.zeros(len(nodes), dtype=bool)
+    if rule != "max_p":
+        ambiguous = 2 * inside == every if rule == "majority" else ambiguous
+        collider, none = np.where(ambiguous, collider, 2 * inside < every), ambiguous
+        strength = np.abs(outside - inside) / np.maximum(every, 1) if rule == "majority" else 1.0
+        weight = np.where(ambiguous, 1 + weight // 10**6, np.rint(1e6 * strength).astype(np.int64))
     a, b, c = nodes.T
     into, out = may[a, b] & may[c, b], ~may[b, a] & ~may[b, c]
     forced = ~into | out
-    return Triples(nodes, found, np.where(forced, into, collider), np.where(forced, 0, weight), ambiguous, forced,
+    return Triples(nodes, found, np.where(forced, into, collider), np.where(forced, 0, weight), ambiguous, none, forced,
                    largest)
 
 
@@ -150,7 +153,7 @@ def fit_dag(adjacent: np.ndarray, triples: Triples, may: np.ndarray) -> Fit:
         state.remove(x)
     a, b, c = triples.nodes.T
     made = (marks[a, b] == ARROW) & (marks[c, b] == ARROW) if t else np.zeros(0, dtype=bool)
-    return Fit(marks, made, (made != triples.collider) & (triples.weight > 0))
+    return Fit(marks, made, (made != triples.collider) & ~triples.forced & ~triples.open)
 
 
 class _Sinks:

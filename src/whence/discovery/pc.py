@@ -146,8 +146,8 @@ _SENTENCES: dict[Status, str] = {
 }
 _DECIDED = {
     "max_p": "the largest p-value decided",
-    "majority": "what the other verdicts leave room for decided",
-    "conservative": "what the other verdicts leave room for decided",
+    "majority": "the largest p-value decided where the other verdicts left room",
+    "conservative": "the largest p-value decided where the other verdicts left room",
 }
 
 
