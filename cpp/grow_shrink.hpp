@@ -72,7 +72,7 @@ class GrowShrinkTree {
 
     void grow(const Score &score, size_t at, Scratch &scratch) {
         values_.resize(score.size);
-        score.additions(y_, path_.data(), int(path_.size()), values_.data(), scratch);
+        score.additions(y_, path_.data(), int(path_.size()), nodes_[at].score, values_.data(), scratch);
         // A better variable that was passed over is not in the prefix, now or further down.
         for (int32_t z : passed_) values_[z] = -std::numeric_limits<double>::infinity();
         Node &node = nodes_[at];

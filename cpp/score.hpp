@@ -26,8 +26,9 @@ class Score {
     // The score of y given the k variables in `parents`; minus infinity when the parents determine each other.
     virtual double local(int y, const int32_t *parents, int k, Scratch &scratch) const = 0;
 
-    // out[z] = local(y, parents and z) for every z; minus infinity for y itself and for its parents.
-    virtual void additions(int y, const int32_t *parents, int k, double *out, Scratch &scratch) const {
+    // out[z] = local(y, parents and z) for every z; minus infinity for y itself and for its parents. Values at most
+    // `least` may be given as minus infinity.
+    virtual void additions(int y, const int32_t *parents, int k, double, double *out, Scratch &scratch) const {
         std::vector<int32_t> more(parents, parents + k);
         more.push_back(0);
         std::vector<char> taken(size, 0);

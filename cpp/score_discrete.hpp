@@ -28,7 +28,7 @@ class DiscreteScore final : public Score {
 
     // Four candidates are counted in one pass: rows that fall in the same cell one after the other would wait for
     // each other's count, and four tables give the processor something else to do.
-    void additions(int y, const int32_t *parents, int k, double *out, Scratch &s) const override {
+    void additions(int y, const int32_t *parents, int k, double, double *out, Scratch &s) const override {
         const int32_t groups = configurations(y, parents, k, s), r = cards_[y], width = groups * r;
         const double known = combinations(parents, k);
         s.order.clear();

@@ -2,7 +2,32 @@
 // score = level[k] - slope[k] * log(variance of y given its k parents) + weight * log det R[parents, parents].
 #pragma once
 
+#include <algorithm>
+
 #include "score.hpp"
+
+// Wider vectors where the processor has them; every element is computed alike, so the numbers are the same.
+#if defined(__x86_64__) && defined(__GNUC__) && !defined(__clang__)
+#define WHENCE_WIDE __attribute__((target_clones("avx2", "default")))
+#else
+#define WHENCE_WIDE
+#endif
+
+// row -= c * above
+WHENCE_WIDE static void take(double *__restrict row, const double *__restrict above, double c, size_t d) {
+    for (size_t z = 0; z < d; ++z) row[z] -= c * above[z];
+}
+
+// Scales the row of a new parent, and takes its share from every variance and from every covariance with y.
+WHENCE_WIDE static void sweep(double *__restrict row, double scale, int y, double *__restrict left,
+                              double *__restrict with, size_t d) {
+    for (size_t z = 0; z < d; ++z) row[z] *= scale;
+    const double c = row[y];
+    for (size_t z = 0; z < d; ++z) {
+        left[z] -= row[z] * row[z];
+        with[z] -= c * row[z];
+    }
+}
 
 class GaussianScore final : public Score {
   public:
@@ -34,12 +59,10 @@ class GaussianScore final : public Score {
         return NONE;
     }
 
-    void additions(int y, const int32_t *parents, int k, double *out, Scratch &s) const override {
+    void additions(int y, const int32_t *parents, int k, double least, double *out, Scratch &s) const override {
         const size_t d = size;
-        if (k + 1 >= int(level_.size())) {
-            for (size_t z = 0; z < d; ++z) out[z] = NONE;
-            return;
-        }
+        std::fill(out, out + d, NONE);
+        if (k + 1 >= int(level_.size())) return;
         s.rows.resize(size_t(k) * d);
         s.left.resize(d);
         s.with.assign(r_.begin() + y * d, r_.begin() + (y + 1) * d);
@@ -47,32 +70,67 @@ class GaussianScore final : public Score {
         double logdet = 0.0;
         for (int m = 0; m < k; ++m) {
             double *row = &s.rows[m * d];
-            const double *from = &r_[size_t(parents[m]) * d];
-            for (size_t z = 0; z < d; ++z) row[z] = from[z];
-            for (int t = 0; t < m; ++t) {
-                const double *above = &s.rows[t * d];
-                const double c = above[parents[m]];
-                for (size_t z = 0; z < d; ++z) row[z] -= c * above[z];
-            }
-            logdet += std::log(s.left[parents[m]]);
-            const double scale = 1.0 / std::sqrt(s.left[parents[m]]);
-            double *left = s.left.data(), *with = s.with.data();
-            for (size_t z = 0; z < d; ++z) row[z] *= scale;
-            const double c = row[y];
-            for (size_t z = 0; z < d; ++z) {
-                left[z] -= row[z] * row[z];
-                with[z] -= c * row[z];
-            }
+            std::copy(&r_[size_t(parents[m]) * d], &r_[size_t(parents[m]) * d] + d, row);
+            for (int t = 0; t < m; ++t) take(row, &s.rows[t * d], s.rows[t * d + parents[m]], d);
+            const double left = s.left[parents[m]];
+            if (weight_ != 0.0) logdet += std::log(left);
+            sweep(row, 1.0 / std::sqrt(left), y, s.left.data(), s.with.data(), d);
         }
-        const double mine = s.left[y];
+        // Only a variance below `most` can reach `least`: the others need no logarithm.
+        const double mine = s.left[y], top = level_[k + 1], slope = slope_[k + 1];
+        const double most = weight_ == 0.0 && slope > 0.0 ? std::exp((top - least) / slope) * (1 + 1e-9)
+                                                          : std::numeric_limits<double>::infinity();
         for (size_t z = 0; z < d; ++z) {
-            if (s.left[z] < COLLINEAR * r_[z * d + z]) { out[z] = NONE; continue; }
-            const double rest = mine - s.with[z] * s.with[z] / s.left[z];
-            out[z] = level_[k + 1] - slope_[k + 1] * std::log(floor(rest, y));
+            if (s.left[z] < COLLINEAR * r_[z * d + z]) continue;
+            const double rest = floor(mine - s.with[z] * s.with[z] / s.left[z], y);
+            if (rest > most) continue;
+            out[z] = top - slope * std::log(rest);
             if (weight_ != 0.0) out[z] += weight_ * (logdet + std::log(s.left[z]));
         }
         out[y] = NONE;
         for (int m = 0; m < k; ++m) out[parents[m]] = NONE;
+    }
+
+    // Dropping a variable with coefficient b from a regression raises the residual variance by b^2 / (inverse)_jj.
+    void removals(int y, const int32_t *parents, int k, double *out, Scratch &s) const override {
+        if (weight_ != 0.0 || k >= int(level_.size())) return Score::removals(y, parents, k, out, s);
+        s.left.assign(size_t(k) * k, 0.0);
+        s.rows.assign(size_t(k) * k, 0.0);  // the inverse of the factor, row by row
+        s.with.assign(2 * size_t(k), 0.0);
+        double rest = r_[size_t(y) * size + y];
+        for (int m = 0; m < k; ++m) {
+            double *row = &s.left[size_t(m) * k];
+            const double *from = &r_[size_t(parents[m]) * size];
+            double left = from[parents[m]], c = from[y];
+            for (int t = 0; t < m; ++t) {
+                const double *above = &s.left[size_t(t) * k];
+                double v = from[parents[t]];
+                for (int u = 0; u < t; ++u) v -= row[u] * above[u];
+                row[t] = v / above[t];
+                left -= row[t] * row[t];
+                c -= row[t] * s.with[t];
+            }
+            if (left < COLLINEAR * from[parents[m]]) return Score::removals(y, parents, k, out, s);
+            row[m] = std::sqrt(left);
+            s.with[m] = c / row[m];
+            rest -= s.with[m] * s.with[m];
+            double *inverse = &s.rows[size_t(m) * k];
+            inverse[m] = 1.0 / row[m];
+            for (int u = 0; u < m; ++u) {
+                double v = 0.0;
+                for (int t = u; t < m; ++t) v -= row[t] * s.rows[size_t(t) * k + u];
+                inverse[u] = v / row[m];
+            }
+        }
+        for (int j = 0; j < k; ++j) {
+            double b = 0.0, diagonal = 0.0;
+            for (int m = j; m < k; ++m) {
+                const double v = s.rows[size_t(m) * k + j];
+                b += v * s.with[m];
+                diagonal += v * v;
+            }
+            out[j] = level_[k - 1] - slope_[k - 1] * std::log(floor(rest + b * b / diagonal, y));
+        }
     }
 
   private:

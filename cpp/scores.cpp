@@ -8,6 +8,7 @@
 #include <mutex>
 #include <utility>
 
+#include "score_blocks.hpp"
 #include "score_discrete.hpp"
 #include "score_gaussian.hpp"
 
@@ -77,6 +78,16 @@ static std::shared_ptr<Score> discrete_score(In<uint8_t, 2> codes, In<int32_t, 1
                                            DiscreteScore::Kind(kind), strength, structure);
 }
 
+static std::shared_ptr<Score> block_score(In<double, 2> r, In<int32_t, 1> starts, double n, double price,
+                                          double structure) {
+    const size_t c = r.shape(0), d = starts.shape(0) - 1;
+    if (r.shape(1) != c || starts.shape(0) < 2 || starts.data()[0] != 0 || size_t(starts.data()[d]) != c)
+        throw std::invalid_argument("wrong shape of a score");
+    for (size_t v = 0; v < d; ++v)
+        if (starts.data()[v + 1] <= starts.data()[v]) throw std::invalid_argument("starts must ascend");
+    return std::make_shared<BlockScore>(copied(r.data(), c * c), copied(starts.data(), d + 1), n, price, structure);
+}
+
 static void check(const Score &score, int y, const In<int32_t, 1> &parents) {
     for (size_t j = 0; j <= parents.shape(0); ++j) {
         const int32_t v = j < parents.shape(0) ? parents.data()[j] : y;
@@ -95,7 +106,8 @@ static void additions(const Score &score, int y, In<int32_t, 1> parents, Out<dou
     check(score, y, parents);
     if (int(out.shape(0)) != score.size) throw std::invalid_argument("out has one entry per variable");
     Scratch scratch;
-    score.additions(y, parents.data(), int(parents.shape(0)), out.data(), scratch);
+    const double none = -std::numeric_limits<double>::infinity();
+    score.additions(y, parents.data(), int(parents.shape(0)), none, out.data(), scratch);
 }
 
 void bind_scores(nb::module_ &m) {
@@ -106,6 +118,8 @@ void bind_scores(nb::module_ &m) {
     m.def("gaussian_score", &gaussian_score, nb::arg("r"), nb::arg("level"), nb::arg("slope"), nb::arg("weight"));
     m.def("discrete_score", &discrete_score, nb::arg("codes"), nb::arg("cards"), nb::arg("kind"),
           nb::arg("strength"), nb::arg("structure"));
+    m.def("block_score", &block_score, nb::arg("r"), nb::arg("starts"), nb::arg("n"), nb::arg("price"),
+          nb::arg("structure"));
     m.def("called_score", [](int size, nb::callable call) -> std::shared_ptr<Score> {
         return std::make_shared<CalledScore>(size, std::move(call));
     }, nb::arg("size"), nb::arg("call"));

@@ -109,8 +109,15 @@ def _independence(card: Card, table: Table, seed: int, params: dict[str, Any]) -
     return load_function(card)(table, names[0], names[1], tuple(names[2:]), **params)
 
 
+def _score(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
+    names = tuple(sorted(n for n in table.names if table.kind(n) in card.data_kinds))
+    made = load_function(card)(table, names, **card.checked(params))
+    return {f"{child} from {parents}": made.local(child, parents) for child in names
+            for parents in ((), *((other,) for other in names if other != child))}
+
+
 RUNNERS = {"estimation": _estimation, "bounds": _bounds, "check": _check, "discovery": _discovery,
-           "independence_test": _independence}
+           "independence_test": _independence, "score": _score}
 
 @pytest.fixture(scope="session")
 def run() -> Callable[..., Any]:

@@ -257,6 +257,16 @@ def test_independence_test_survives(card: Card, case: str) -> None:
 
 
 @bad_tables
+@pytest.mark.parametrize("card", methods("score"), ids=label)
+def test_score_survives(card: Card, case: str) -> None:
+    table = bad_table(case)
+    answer = None if table is None else kind_of_answer(
+        lambda: discover(table, "boss", score=card.name, starts=1, shakes=0))
+    if answer is not None:
+        json.dumps(to_plain(answer), allow_nan=False)
+
+
+@bad_tables
 @pytest.mark.parametrize("card", methods("check"), ids=label)
 def test_check_survives(card: Card, case: str) -> None:
     table = bad_table(case)

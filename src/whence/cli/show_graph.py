@@ -5,6 +5,7 @@ from __future__ import annotations
 from whence.cli import screen
 from whence.core.result import Refused
 from whence.discovery.discovery import Discovery
+from whence.discovery.learned import EdgeScore
 from whence.report import numbers
 
 MEANING = {
@@ -23,7 +24,8 @@ def show(found: Discovery, svg: str | None = None) -> None:
     screen.say(f"{size}, from {numbers.count(found.table['rows'], 'row')}.")
     if edges:
         screen.say()
-        head = ("edge", "largest p-value", *(("found in", "this way") if found.stability else ()))
+        measure = "score lost without it" if found.score is not None else "largest p-value"
+        head = ("edge", measure, *(("found in", "this way") if found.stability else ()))
         screen.table(head, [(f"{a} {mark} {b}", *_support(found, a, mark, b)) for a, mark, b in edges], right=head[1:])
         screen.say()
         for mark in dict.fromkeys(mark for _, mark, _ in edges):
@@ -42,8 +44,12 @@ def show(found: Discovery, svg: str | None = None) -> None:
 
 
 def _support(found: Discovery, a: str, mark: str, b: str) -> tuple[str, ...]:
-    p = found.evidence.of(a, b).p_value
-    shown = ("" if p is None else numbers.p_value(p).removeprefix("p ").removeprefix("= "),)
+    said = found.evidence.of(a, b)
+    if isinstance(said, EdgeScore):
+        shown = ("" if said.loss is None else f"{said.loss:.1f}",)
+    else:
+        p = said.p_value
+        shown = ("" if p is None else numbers.p_value(p).removeprefix("p ").removeprefix("= "),)
     if not found.stability:
         return shown
     pair = found.stability.of(a, b)

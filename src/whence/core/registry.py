@@ -19,6 +19,7 @@ from whence.core.errors import unknown_name
 PACKAGES = {
     "discovery": "whence.discovery",
     "independence_test": "whence.stats.citest",
+    "score": "whence.stats.score",
     "estimation": "whence.estimation",
     "bounds": "whence.estimation.bounding",
     "check": "whence.checks",

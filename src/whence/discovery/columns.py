@@ -33,15 +33,23 @@ class Prepared:
     remarks: tuple[Remark, ...]
 
 
-def prepare(table: Table, alpha: float, test: str = "auto") -> Prepared | Refused:
-    """The nodes of the search and the tests about them.
+@dataclass(frozen=True, eq=False)
+class Nodes:
+    """names: the columns that can be nodes, sorted. correlations: theirs, (d, d), where these came for free.
+    remarks: why others were left out."""
 
-    Columns that no test can speak of (text, dates, row identifiers given as roles, empty, constant, copies of
-    another column) are left out, each with a remark: as isolated nodes they would look independent of
-    everything. Fewer than two nodes, or fewer than 10 rows, is a ``Refused``. test: the card of an independence
-    test, or ``"auto"``. Raises ``WhenceError``: ``unknown_method``, or ``wrong_kind`` for columns it cannot take.
+    names: tuple[str, ...]
+    correlations: np.ndarray | None
+    remarks: tuple[Remark, ...]
+
+
+def nodes(table: Table) -> Nodes | Refused:
+    """Which columns can be nodes.
+
+    Columns that say nothing about the others (text, dates, row identifiers given as roles, empty, constant, copies
+    of another column) are left out, each with a remark: as isolated nodes they would look independent of
+    everything. Fewer than two nodes, or fewer than 10 rows, is a ``Refused``.
     """
-    card = None if test == "auto" else find_card("independence_test", test)
     remarks = _roles(table)
     taken = {r.about[0] for r in remarks}
     names = sorted(n for n in table.names if n not in taken)
@@ -54,6 +62,20 @@ def prepare(table: Table, alpha: float, test: str = "auto") -> Prepared | Refuse
     if len(table) < FEWEST_ROWS:
         return _refused("too_few_rows", f"{len(table)} rows are too few to learn a graph from.", remarks,
                         f"At least {FEWEST_ROWS} are needed, and hundreds to see weak relations.")
+    return Nodes(tuple(names), corr, tuple(remarks))
+
+
+def prepare(table: Table, alpha: float, test: str = "auto") -> Prepared | Refused:
+    """The nodes of the search and the tests about them.
+
+    test: the card of an independence test, or ``"auto"``. Raises ``WhenceError``: ``unknown_method``, or
+    ``wrong_kind`` for columns it cannot take.
+    """
+    card = None if test == "auto" else find_card("independence_test", test)
+    found = nodes(table)
+    if isinstance(found, Refused):
+        return found
+    names, corr, remarks = list(found.names), found.correlations, list(found.remarks)
     kinds = {table.kind(n) for n in names}
     _check_kinds(card, table, names)
     gaps = _missing(table, names) if corr is None else []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import html
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,9 +17,10 @@ from whence.core.result import Provenance, Refused, Remark, fields_to_plain, ver
 from whence.data.table import Table
 from whence.discovery.columns import Prepared, prepare
 from whence.discovery.evidence import PairTable, TripleEvidence
-from whence.discovery.pc import Learned
+from whence.discovery.learned import EdgeScores, Learned
+from whence.discovery.scored import Scored, scored
 from whence.discovery.stability import Stability, bootstrap
-from whence.graphs.classes import CPDAG, MPDAG
+from whence.graphs.classes import CPDAG, MPDAG, PAG
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
 
@@ -30,21 +31,25 @@ DEFAULT = "pc"
 class Discovery:
     """A learned graph and why it looks so.
 
-    graph: a CPDAG, or with knowledge an MPDAG. method: name of its card. evidence: a sequence of
-    ``EdgeEvidence``, one per pair of nodes in name order. triples: the verdict on each possible collider.
-    stability: per edge the share of bootstrap samples that have it, when asked for. warnings: what was left out,
-    what could not be tested, where the tests contradicted each other. table: rows and columns used.
+    graph: a CPDAG, with knowledge an MPDAG, or a PAG where unmeasured causes are allowed. method: name of its card.
+    evidence: a sequence of ``EdgeEvidence``, one per pair of nodes in name order, or for a score of ``EdgeScore``, one
+    per edge. triples: the verdict on each possible collider, from tests. stability: per edge the share of bootstrap
+    samples that have it, when asked for. warnings: what was left out, what could not be tested, where the tests
+    contradicted each other. table: rows and columns used. score: of the graph, and details: what else the method
+    tells, where there is any.
     """
 
-    graph: CPDAG | MPDAG
+    graph: CPDAG | MPDAG | PAG
     method: str
-    evidence: PairTable
+    evidence: PairTable | EdgeScores
     triples: Sequence[TripleEvidence]
     stability: Stability | None
     warnings: tuple[Remark, ...]
     provenance: Provenance
     table: Mapping[str, Any]
     knowledge: Knowledge | None = None
+    score: float | None = None
+    details: Mapping[str, Any] = field(default_factory=dict)
 
     def to_dict(self) -> dict[str, Any]:
         return fields_to_plain(self)
@@ -91,14 +96,14 @@ def discover(
                           allowed="Knowledge or None")
     if knowledge:
         knowledge.validate(table.names)
-    prepared = prepare(table, parameters["alpha"], parameters["test"])
+    prepared = _prepared(table, parameters)
     if isinstance(prepared, Refused):
         return prepared
     known = about_nodes(knowledge, prepared) if knowledge else None
-    learned = load_function(card)(prepared.tests, prepared.names, known, parameters, progress)
+    learned = _learned(card, prepared, known, parameters, seed, progress)
     stability = None
     if parameters["stability"]:
-        again = partial(_learn, card=card, nodes=prepared.names, knowledge=known, parameters=parameters)
+        again = partial(_learn, card=card, nodes=prepared.names, knowledge=known, parameters=parameters, seed=seed)
         chosen = table.select(prepared.names)
         stability = bootstrap(again, chosen, learned.graph, parameters["stability"], seed, executor, progress)
     provenance = Provenance(table.hash, len(table), None, card.name, _plain(parameters, known), seed,
@@ -107,7 +112,21 @@ def discover(
                "left_out": sorted(set(table.names) - set(prepared.names))}
     warnings = (*prepared.remarks, *learned.remarks)
     return Discovery(learned.graph, card.name, learned.evidence, learned.triples, stability, warnings, provenance,
-                     summary, known)
+                     summary, known, learned.score, learned.details)
+
+
+def _prepared(table: Table, parameters: Mapping[str, Any]) -> Prepared | Scored | Refused:
+    """What the method works on: a card that has the parameter ``score`` is given a score, any other tests."""
+    if "score" in parameters:
+        return scored(table, parameters)
+    return prepare(table, parameters["alpha"], parameters["test"])
+
+
+def _learned(card: Card, prepared: Prepared | Scored, knowledge: Knowledge | None, parameters: Mapping[str, Any],
+             seed: int, progress: Progress) -> Learned:
+    if isinstance(prepared, Scored):
+        return load_function(card)(prepared, knowledge, parameters, seed, progress)
+    return load_function(card)(prepared.tests, prepared.names, knowledge, parameters, progress)
 
 
 def as_table(source: Any) -> Table:
@@ -118,7 +137,7 @@ def as_table(source: Any) -> Table:
     return read(source)
 
 
-def about_nodes(knowledge: Knowledge, prepared: Prepared) -> Knowledge:
+def about_nodes(knowledge: Knowledge, prepared: Prepared | Scored) -> Knowledge:
     """The knowledge without statements on columns that were left out; a required arrow cannot be dropped so."""
     nodes = set(prepared.names)
     for pair in knowledge.required:
@@ -138,17 +157,17 @@ def about_nodes(knowledge: Knowledge, prepared: Prepared) -> Knowledge:
 
 
 def _learn(
-    table: Table, *, card: Card, nodes: tuple[str, ...], knowledge: Knowledge | None, parameters: Mapping[str, Any]
+    table: Table, *, card: Card, nodes: tuple[str, ...], knowledge: Knowledge | None, parameters: Mapping[str, Any],
+    seed: int,
 ) -> Graph | None:
     """The graph of one bootstrap sample, or None when it cannot be used. A required node may be constant in it."""
-    prepared = prepare(table.select(nodes), parameters["alpha"], parameters["test"])
+    prepared = _prepared(table.select(nodes), parameters)
     if isinstance(prepared, Refused):
         return None
     if knowledge and not set(prepared.names).issuperset(n for pair in knowledge.required for n in pair):
         return None
     known = about_nodes(knowledge, prepared) if knowledge else None
-    learned: Learned = load_function(card)(prepared.tests, prepared.names, known, parameters, SILENT)
-    return learned.graph
+    return _learned(card, prepared, known, parameters, seed, SILENT).graph
 
 
 def _plain(parameters: Mapping[str, Any], knowledge: Knowledge | None) -> dict[str, Any]:

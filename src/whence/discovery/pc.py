@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,15 +11,13 @@ import numpy as np
 from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Remark
-from whence.discovery.evidence import STATUSES, PairTable, Status, TripleTable, pair_index
+from whence.discovery.evidence import STATUSES, Status, TripleTable, pair_index
 from whence.discovery.false_discovery import control_false_edges
 from whence.discovery.independence import Tests
+from whence.discovery.learned import Learned, class_under, constraints
 from whence.discovery.orientation import break_cycles, fit_dag, judge_triples, triple_evidence
 from whence.discovery.skeleton import Skeleton, skeleton
-from whence.graphs.classes import CPDAG, MPDAG
-from whence.graphs.graph import TAIL
 from whence.graphs.knowledge import Knowledge
-from whence.graphs.orient import class_of, meek
 
 CARD = Card(
     name="pc",
@@ -68,17 +66,6 @@ CARD = Card(
 )
 
 
-@dataclass(frozen=True, eq=False)
-class Learned:
-    """What a constraint-based method hands back: the graph, the evidence of every pair and of every
-    unshielded triple, and what to be warned about."""
-
-    graph: CPDAG | MPDAG
-    evidence: PairTable
-    triples: TripleTable
-    remarks: tuple[Remark, ...]
-
-
 def pc(
     tests: Tests, names: tuple[str, ...], knowledge: Knowledge | None, parameters: Mapping[str, Any],
     progress: Progress = SILENT,
@@ -90,7 +77,7 @@ def pc(
     ``"overruled"``.
     """
     alpha = parameters["alpha"]
-    may, required = _constraints(names, knowledge)
+    may, required = constraints(names, knowledge)
     found = skeleton(tests, names, may, required, alpha, parameters["max_conditioning"], progress)
     if parameters["fdr"] is not None:
         found, alpha = control_false_edges(found, required, alpha, parameters["fdr"])
@@ -99,26 +86,9 @@ def pc(
     rule = parameters["colliders"]
     triples = judge_triples(found, tests, may, alpha, progress, rule)
     fit = fit_dag(adjacent, triples, may)
-    marks = class_of(fit.marks)
     told = triple_evidence(names, triples, fit)
     remarks = (*found.remarks, *_about_colliders(told, rule, triples.largest, found.depth))
-    if not knowledge:
-        return Learned(CPDAG(names, marks), found.evidence, told, remarks)
-    open_ended = (marks == TAIL) & (marks.T == TAIL)
-    known = [(int(i), int(j)) for i, j in np.argwhere(open_ended & may & ~may.T)]
-    return Learned(MPDAG(names, meek(marks, known)), found.evidence, told, remarks)
-
-
-def _constraints(names: tuple[str, ...], knowledge: Knowledge | None) -> tuple[np.ndarray, np.ndarray]:
-    """bool (d, d) each: which arrows may be, and which must be."""
-    d = len(names)
-    may, required = ~np.eye(d, dtype=bool), np.zeros((d, d), dtype=bool)
-    if knowledge:
-        may = knowledge.allowed(names)
-        at = {name: i for i, name in enumerate(names)}
-        for a, b in knowledge.required:
-            required[at[a], at[b]] = True
-    return may, required
+    return Learned(class_under(names, fit.marks, may, knowledge), found.evidence, told, remarks)
 
 
 def _without(found: Skeleton, adjacent: np.ndarray, broken: list[tuple[int, int]]) -> Skeleton:

@@ -10,9 +10,10 @@ _chosen: Any = scores_ref
 if BACKEND == "native":
     from whence.kernels import _native as _chosen  # pyright: ignore[reportAttributeAccessIssue]
 
+block_score = _chosen.block_score
 boss = _chosen.boss
 called_score = _chosen.called_score
 discrete_score = _chosen.discrete_score
 gaussian_score = _chosen.gaussian_score
 
-__all__ = ["boss", "called_score", "discrete_score", "gaussian_score"]
+__all__ = ["block_score", "boss", "called_score", "discrete_score", "gaussian_score"]

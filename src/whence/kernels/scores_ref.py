@@ -1,7 +1,7 @@
-"""Decomposable scores and the order search over them in NumPy: the reference of ``cpp/scores.cpp`` and ``cpp/boss.cpp``.
+"""Decomposable scores and the order search over them in NumPy: the reference of ``cpp/scores.cpp`` and ``boss.cpp``.
 
-A score has ``size`` variables, ``local(y, parents)`` and ``additions(y, parents, out)``, which fills ``out[z]`` with the
-score of y when z joins its parents; minus infinity where z cannot.
+A score has ``size`` variables, ``local(y, parents)`` and ``additions(y, parents, out)``, which fills ``out[z]`` with
+the score of y when z joins its parents; minus infinity where z cannot.
 """
 
 from __future__ import annotations
@@ -83,6 +83,32 @@ def discrete_score(codes: np.ndarray, cards: np.ndarray, kind: int, strength: fl
         return fit + structure * len(parents)
 
     return _Score(len(cards), local)
+
+
+def block_score(r: np.ndarray, starts: np.ndarray, n: float, price: float, structure: float) -> _Score:
+    """-n/2 log det of the columns of y given those of its parents, less ``price`` per coefficient.
+
+    r: (c, c) correlations of the columns; those of variable v are starts[v] up to starts[v + 1]. structure: added
+    for each parent, as a log prior.
+    """
+
+    def local(y: int, parents: list[int]) -> float:
+        given = [c for z in parents for c in range(starts[z], starts[z + 1])]
+        own = list(range(starts[y], starts[y + 1]))
+        if len(given) + len(own) >= n:
+            return -math.inf
+        logdet, before = 0.0, []
+        for c in given + own:  # the variance of each column given those before it
+            part = np.linalg.solve(r[np.ix_(before, before)], r[before, c]) if before else np.zeros(0)
+            rest = float(r[c, c] - r[c, before] @ part)
+            if rest < COLLINEAR and c in given:
+                return -math.inf
+            if c in own:
+                logdet += math.log(max(rest, COLLINEAR))
+            before.append(c)
+        return -n / 2 * logdet - price * len(given) * len(own) + structure * len(parents)
+
+    return _Score(len(starts) - 1, local)
 
 
 def called_score(size: int, call: Callable[[int, tuple[int, ...]], float]) -> _Score:

@@ -1,0 +1,1 @@
+"""Decomposable scores of graphs: one per file."""

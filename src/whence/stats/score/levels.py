@@ -1,0 +1,37 @@
+"""Codes of columns with levels, for discrete scores."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whence.core.errors import WhenceError
+from whence.core.result import Remark
+from whence.data.table import Table
+
+MOST_LEVELS = 255
+
+
+def level_codes(table: Table, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, tuple[Remark, ...]]:
+    """uint8 (d, n) codes of the complete rows, int32 (d,) numbers of levels that occur in them, and remarks.
+
+    Raises ``WhenceError``: ``too_many_levels`` for a column with more than 255; ``no_complete_rows``.
+    """
+    rows = table.complete(names)
+    n, lost = int(rows.sum()), int((~rows).sum())
+    if n == 0:
+        raise WhenceError("No row has a value in every column.", code="no_complete_rows", value=len(table),
+                          hint="Leave out the columns with most gaps.")
+    codes = np.empty((len(names), n), dtype=np.uint8)
+    cards = np.empty(len(names), dtype=np.int32)
+    for i, name in enumerate(names):
+        occurring, coded = np.unique(table.column(name).values[rows], return_inverse=True)
+        if len(occurring) > MOST_LEVELS:
+            raise WhenceError(
+                f"Column {name!r} has {len(occurring)} levels.", code="too_many_levels", value=name,
+                allowed=f"at most {MOST_LEVELS}", hint="Merge levels, or leave the column out.",
+            )
+        codes[i], cards[i] = coded, len(occurring)
+    if not lost:
+        return codes, cards, ()
+    text = f"{lost:,} of {len(table):,} rows miss a value and were not used."
+    return codes, cards, (Remark("missing_rows", text, (), {"rows": lost}),)
