@@ -143,8 +143,8 @@ def test_smoking() -> None:
     assert isinstance(answer, FrontDoor)
     assert answer.mediators == ("tar",)
     assert answer.estimand == P(("cancer",), (), ("smoking",))
-    assert answer.expression.text() == ("sum over tar of P(tar | smoking) * [sum over smoking of "
-                                        "P(cancer | smoking, tar) * P(smoking)]")
+    assert answer.expression.text() == ("sum over tar of P(tar | smoking) * [sum over smoking' of "
+                                        "P(cancer | smoking', tar) * P(smoking')]")
     assert "only through tar" in answer.assumptions[0]
     assert answer.to_dict()["mediators"] == ["tar"]
 

@@ -112,7 +112,7 @@ def test_five_thousand_random_mixed_graphs(truth: Any, conditional: bool) -> Non
 
 @pytest.mark.parametrize("text, x, y, expected", [
     (NAPKIN, "x", "y", "[sum over w of P(y, x | r, w) * P(w)] / [sum over w of P(x | r, w) * P(w)]"),
-    ("x --> m; m --> y; x <-> y", "x", "y", "sum over m of [sum over x of P(y | m, x) * P(x)] * P(m | x)"),
+    ("x --> m; m --> y; x <-> y", "x", "y", "sum over m of [sum over x' of P(y | m, x') * P(x')] * P(m | x)"),
     (VERMA, "c", "d", "sum over b of P(d | a, b, c) * P(b | a)"),
     ("z --> x; z --> y; x --> y", "x", "y", "sum over z of P(y | x, z) * P(z)"),
     ("a <-> m; b <-> m; a --> x; b --> y; x --> y", "x", "y", "sum over b of P(y | b, x) * P(b)"),

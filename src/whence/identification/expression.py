@@ -29,6 +29,12 @@ class _Style:
     world: Callable[[str, str], str]
     prime: str = "'"
     fenced: bool = True  # a quotient needs brackets beside other terms
+    taken: frozenset[str] = frozenset()  # names that mean something outside of a sum: the sum's own get a prime
+
+    def primed(self, names: frozenset[str]) -> _Style:
+        """The notation in which these names have a prime."""
+        plain = self.name
+        return replace(self, name=lambda name: plain(name) + self.prime if name in names else plain(name))
 
 
 def _latex_name(name: str) -> str:
@@ -44,19 +50,22 @@ _LATEX = _Style(_latex_name, r" \mid ", r"\mathrm{{do}}({})".format, r"\sum_{{{}
 
 
 class Expression(ABC):
-    """A distribution written in terms of others."""
+    """A distribution written in terms of others.
+
+    In print, a variable that is summed over has a prime where its name also means a value outside of the sum.
+    """
 
     def text(self) -> str:
         """In ASCII: ``sum over z of P(y | x, z) * P(z)``."""
-        return self._render(_TEXT)
+        return self._render(replace(_TEXT, taken=self.free))
 
     def unicode(self) -> str:
         """With a sigma: ``Σ_{z} P(y | x, z) P(z)``."""
-        return self._render(_UNICODE)
+        return self._render(replace(_UNICODE, taken=self.free))
 
     def latex(self) -> str:
         """For a formula in LaTeX or MathJax, without dollar signs."""
-        return self._render(_LATEX)
+        return self._render(replace(_LATEX, taken=self.free))
 
     def __str__(self) -> str:
         return self.unicode()
@@ -144,9 +153,7 @@ class Primed(Expression):
         return self.body.evaluate(joint, names).swapaxes(names.index(self.name), names.index(self.axis))
 
     def _render(self, style: _Style) -> str:
-        plain = style.name
-        return self.body._render(replace(
-            style, name=lambda name: plain(name) + style.prime if name == self.name else plain(name)))
+        return self.body._render(style.primed(frozenset((self.name,))))
 
 
 def second(name: str) -> str:
@@ -228,7 +235,9 @@ class Sum(Expression):
         return self.body.evaluate(joint, names).sum(axis=axes, keepdims=True)
 
     def _render(self, style: _Style) -> str:
-        return style.sum(", ".join(map(style.name, self.over)), _fenced(self.body, style, False))
+        own = frozenset(self.over)
+        inner = replace(style.primed(own & style.taken), taken=style.taken | own)
+        return inner.sum(", ".join(map(inner.name, self.over)), _fenced(self.body, inner, False))
 
 
 @final
