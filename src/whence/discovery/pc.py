@@ -87,7 +87,7 @@ def pc(
     triples = judge_triples(found, tests, may, alpha, progress, rule)
     fit = fit_dag(adjacent, triples, may)
     told = triple_evidence(names, triples, fit)
-    remarks = (*found.remarks, *_about_colliders(told, rule, triples.largest, found.depth))
+    remarks = (*found.remarks, *about_colliders(told, rule, triples.largest, found.depth))
     return Learned(class_under(names, fit.marks, may, knowledge), found.evidence, told, remarks)
 
 
@@ -121,7 +121,7 @@ _DECIDED = {
 }
 
 
-def _about_colliders(told: TripleTable, rule: str, largest: int, depth: int) -> list[Remark]:
+def about_colliders(told: TripleTable, rule: str, largest: int, depth: int) -> list[Remark]:
     """A remark when sets were left out, one for the ambiguous triples and one for the overruled ones."""
     out = []
     if largest < depth:
