@@ -132,6 +132,30 @@ def test_not_identified_is_3(whence: Any) -> None:
     assert plain.status == 3 and "not identified" in plain.out
 
 
+def test_identify_with_mediators(whence: Any) -> None:
+    argv = ("identify", "x --> m; m --> y; x --> y; m --> n; n --> y", "--treatment", "x", "--outcome", "y",
+            "--mediators", "m,n")
+    ran = whence(*argv, "--quantity", "NDE", "--json")
+    assert ran.status == 0 and ran.json["not_identified"] is None
+    assert ran.json["identified"]["mediators"] == ["m", "n"] and ran.json["identified"]["quantity"] == "NDE"
+    plain = whence(*argv, "--quantity", "NIE")
+    assert plain.status == 0 and "indirect effect of x on y through m and n is identified" in plain.out
+    assert "x --> m  through mediators" in plain.out and "P(y | m, n, x′)" in plain.out
+    assert whence(*argv, "--json").json["error"]["code"] == "unsupported_quantity"
+    assert whence(*argv[:-2], "--quantity", "NDE", "--json").json["error"]["code"] == "missing_role"
+    assert whence(*argv[:-2], "--quantity", "ATT", "--json").json["identified"]["quantity"] == "ATT"
+
+
+def test_a_part_that_is_not_identified_is_3(whence: Any) -> None:
+    argv = ("identify", "x --> z; z --> m; z --> y; m --> y; x --> y", "--treatment", "x", "--outcome", "y",
+            "--mediators", "m", "--quantity", "NDE")
+    ran = whence(*argv, "--json")
+    assert ran.status == 3 and ran.json["identified"] is None
+    assert ran.json["not_identified"]["code"] == "recanting_witness"
+    plain = whence(*argv)
+    assert plain.status == 3 and "Not identified" in plain.out and "quantity='CDE'" in plain.out
+
+
 @pytest.mark.parametrize("argv", [
     ("a --> b; b --> a", "--treatment", "a", "--outcome", "b"),
     ("a --> b", "--treatment", "a", "--outcome", "c"),

@@ -152,3 +152,10 @@ def test_any_source_the_reader_takes(sample, spec):
     columns = {"t": s.t, "y": s.y, "x0": s.x[:, 0], "x1": s.x[:, 1]}
     effect = estimate(columns, spec(), "regression")
     assert effect.estimate == pytest.approx(estimate(s.table, spec(), "regression").estimate)
+
+
+def test_a_part_of_an_effect_has_no_estimator_yet() -> None:
+    from whence.identification.mediation import mediation
+
+    answer = estimate({"x": [0, 1], "m": [0, 1], "y": [0, 1]}, mediation("x --> m; m --> y; x --> y", "x", "y", "m"))
+    assert isinstance(answer, Refused) and answer.code == "no_estimator" and "natural direct effect" in answer.reason

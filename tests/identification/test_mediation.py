@@ -17,6 +17,7 @@ from whence.core.errors import WhenceError
 from whence.graphs.classes import ADMG
 from whence.graphs.graph import matrices_from_edges
 from whence.identification.hedge import Hedge, is_hedge
+from whence.identification.identify import identify
 from whence.identification.mediated import Mediated, NotMediated
 from whence.identification.mediation import QUANTITIES, mediation
 
@@ -319,6 +320,52 @@ def test_notations_and_showing() -> None:
         answer.expression.evaluate(np.full((2, 2, 2), 1 / 8), ("x", "m", "y"))
     assert error.value.code == "second_value"
     assert "Not identified" in mediation(INDUCED, "x", "y", "m")._repr_html_()
+
+
+def test_the_controlled_effect_at_levels_of_the_mediators() -> None:
+    rng = np.random.default_rng(5)
+    joint = rng.random((2, 3, 2, 2))  # x, m, n, y
+    answer = identify("x --> m; x --> n; m --> y; n --> y; x --> y", "x", "y", quantity="CDE", mediators=["m", "n"])
+    assert isinstance(answer, Mediated)
+    p = joint[..., 1] / joint.sum(axis=3)
+    for m, n in itertools.product(range(3), range(2)):
+        found = answer.controlled_effect(joint, "xmny", {"n": n, "m": m}, values=(0, 10))
+        assert found == pytest.approx(10 * (p[1, m, n] - p[0, m, n]), abs=1e-12)
+    for at, code in (({"m": 0}, "bad_level"), (0, "bad_level"), ({"m": 3, "n": 0}, "bad_level"),
+                     ({"m": 0, "n": 0, "x": 1}, "bad_level")):
+        with pytest.raises(WhenceError) as error:
+            answer.controlled_effect(joint, "xmny", at)
+        assert error.value.code == code
+    with pytest.raises(WhenceError) as error:
+        answer.controlled_effect(joint, "xmqy", {"m": 0, "n": 0})
+    assert error.value.code == "unknown_variable"
+    none = mediation("x --> m; m --> y; m <-> y", "x", "y", "m", "CDE")
+    assert isinstance(none, Mediated) and none.zero and none.controlled_effect(joint[:, :, 0], "xmy", 0) == 0
+    with pytest.raises(WhenceError) as error:
+        mediation(SIMPLE, "x", "y", "m").controlled_effect(joint[:, :, 0], "xmy", 0)
+    assert error.value.code == "unsupported_quantity"
+
+
+def test_identify_answers_with_the_part() -> None:
+    for quantity in QUANTITIES:
+        one, other = identify(SIMPLE, "x", "y", quantity=quantity, mediators="m"), mediation(
+            SIMPLE, "x", "y", "m", quantity)
+        assert isinstance(one, Mediated) and str(one) == str(other)
+    given = identify(CONFOUNDED, "x", "y", "c", "NDE", mediators="m")
+    assert isinstance(given, Mediated) and given.given == ("c",)
+    assert isinstance(identify(INDUCED, "x", "y", quantity="NDE", mediators="m"), NotMediated)
+
+
+@pytest.mark.parametrize("arguments, code", [
+    ({"quantity": "NDE"}, "missing_role"), ({"mediators": "m"}, "unsupported_quantity"),
+    ({"quantity": "NDE", "mediators": ()}, "missing_role"), ({"quantity": "NXE", "mediators": "m"}, "unknown_quantity"),
+    ({"quantity": "NDE", "mediators": "m", "strategy": "adjustment"}, "unknown_strategy"),
+    ({"quantity": "NXE"}, "unknown_quantity"),
+])
+def test_identify_with_bad_mediators(arguments: Any, code: str) -> None:
+    with pytest.raises(WhenceError) as error:
+        identify(SIMPLE, "x", "y", **arguments)
+    assert error.value.code == code
 
 
 def test_the_answer_does_not_depend_on_the_order_of_nodes() -> None:

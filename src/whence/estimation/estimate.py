@@ -21,6 +21,7 @@ from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, 
 from whence.estimation.parameters import checked, plain_parameters
 from whence.estimation.plugin import formula, formula_columns
 from whence.estimation.prepare import Prepared, prepare
+from whence.identification.mediated import NAMES, Mediated
 from whence.identification.spec import Spec
 
 if TYPE_CHECKING:
@@ -109,6 +110,11 @@ def as_spec(given: Any) -> Spec | Refused:
         return Spec.from_dict(given)
     if hasattr(given, "to_spec"):
         return given.to_spec()
+    if isinstance(given, Mediated):
+        return Refused("no_estimator", f"The {NAMES[given.quantity]} is identified, but there is no estimator of "
+                       "parts of an effect yet.", {"quantity": given.quantity},
+                       "Evaluate its formula on a table of counts with .distribution(), .effects() or "
+                       ".controlled_effect().")
     if hasattr(given, "witness") and hasattr(given, "reason"):
         return Refused("not_identified", given.reason, {"witness": given.witness}, getattr(given, "remedy", ""))
     raise WhenceError(

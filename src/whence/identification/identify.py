@@ -1,14 +1,15 @@
 """From a graph and a question to an estimand: is the effect identified, and how?
 
 ``identify`` answers with ``Identified`` (an adjustment set or another route, why each node is in or out, the formula)
-or with ``NotIdentified`` (a falsy value with the open path, hedge or undecided edge, and what would help).
+or with ``NotIdentified`` (a falsy value with the open path, hedge or undecided edge, and what would help). With
+mediators it answers with ``Mediated`` or ``NotMediated``, see ``whence.identification.mediation``.
 """
 
 from __future__ import annotations
 
 import types
 from collections.abc import Iterable
-from typing import Any, get_args
+from typing import Any, get_args, overload
 
 from whence.core.errors import WhenceError, unknown_name
 from whence.graphs.ancestry import possible_descendants
@@ -20,6 +21,8 @@ from whence.identification.amenability import possibly_causal, unsure_path
 from whence.identification.asked import canonical, check_apart, checked_kind, checked_nodes
 from whence.identification.beyond import Route, beyond_adjustment, with_bounds, with_hedge, with_instruments
 from whence.identification.expression import P, adjustment_formula
+from whence.identification.mediated import NAMES as PARTS
+from whence.identification.mediated import Mediated, NotMediated
 from whence.identification.obstacles import Obstacle, no_member, unblocked, undecided, unsure
 from whence.identification.reasons import joined
 from whence.identification.result import Identified as Identified
@@ -30,9 +33,21 @@ STRATEGIES = ("auto", "adjustment")
 KINDS = ("DAG", "CPDAG", "MPDAG", "ADMG", "MAG", "PAG")
 
 
+@overload
 def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | Iterable[str],
-             given: str | Iterable[str] | None = None, quantity: str = "ATE",
-             strategy: str = "auto") -> Identified | NotIdentified:
+             given: str | Iterable[str] | None = None, quantity: str = "ATE", strategy: str = "auto", *,
+             mediators: None = None) -> Identified | NotIdentified: ...
+
+
+@overload
+def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | Iterable[str],
+             given: str | Iterable[str] | None = None, quantity: str = "ATE", strategy: str = "auto", *,
+             mediators: str | Iterable[str]) -> Mediated | NotMediated: ...
+
+
+def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | Iterable[str],
+             given: str | Iterable[str] | None = None, quantity: str = "ATE", strategy: str = "auto", *,
+             mediators: str | Iterable[str] | None = None) -> Identified | NotIdentified | Mediated | NotMediated:
     """Whether and how the effect of treatment on outcome follows from measured data.
 
     graph: DAG (latent nodes are never used), CPDAG, MPDAG, ADMG, MAG or PAG, or anything ``whence.graph`` reads. The
@@ -41,7 +56,8 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
     treatment, outcome: one name or several. given: the effect within levels of these measured nodes, which
     the treatment must not affect; makes the quantity CATE. quantity: ATE, ATT, ATC or CATE. strategy:
     ``"adjustment"``, or ``"auto"``: where no adjustment set exists, the front door and the ID algorithm too (ATE or
-    CATE in a DAG or ADMG).
+    CATE in a DAG or ADMG). mediators: with these the part of the effect past them (quantity CDE, NDE or TDE) or through
+    them (NIE or TIE), in a DAG or ADMG; the answer is then ``Mediated`` or ``NotMediated``.
 
     The adjustment set is the O-set, the most precise one, when all its nodes are measured, otherwise a
     minimal set near the outcome. Criterion and algorithm are complete: ``NotIdentified`` means that no set works,
@@ -50,9 +66,11 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
 
     Raises ``WhenceError``: unknown or overlapping names, latent treatment, outcome or given node, a given node
     that the treatment may affect, a quantity or kind of graph that adjustment does not cover, edges that tell of
-    selection (``selection_edges``).
-    Sources: see ``whence.identification.adjustment``, ``ambiguity`` and ``amenability``.
+    selection (``selection_edges``), mediators without a quantity of theirs or the other way round.
+    Sources: see ``whence.identification.adjustment``, ``ambiguity``, ``amenability`` and ``mediation``.
     """
+    if mediators is not None or quantity in PARTS:
+        return _part(graph, treatment, outcome, mediators, quantity, given, strategy)
     graph = checked_kind(graph, "Identification by adjustment", KINDS)
     x = checked_nodes(graph, treatment, "treatment")
     y = checked_nodes(graph, outcome, "outcome")
@@ -85,6 +103,25 @@ def identify(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | 
         quantity, x, y, adjustment, P(y, (*w, *weights), x), adjustment_formula(y, x, adjustment, w, weights),
         _assumptions(graph, x, y, adjustment), graph, problem, w, note=_weights_note(quantity, x),
     )
+
+
+def _part(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | Iterable[str],
+          mediators: str | Iterable[str] | None, quantity: str, given: str | Iterable[str] | None,
+          strategy: str) -> Mediated | NotMediated:
+    """The part of an effect that mediators carry, or that goes past them."""
+    from whence.identification.mediation import mediation
+
+    if mediators is None:
+        raise WhenceError(f"The {PARTS[quantity]} needs the mediators that it goes through or past.",
+                          code="missing_role", value="mediators", hint="Pass mediators=, for example mediators='dose'.")
+    if quantity in get_args(Quantity):
+        raise WhenceError(f"With mediators a part of the effect is asked for, not the {quantity}.",
+                          code="unsupported_quantity", value=quantity, allowed=tuple(PARTS),
+                          hint="Leave the mediators out for the whole effect.")
+    if strategy != "auto":
+        raise WhenceError("A strategy is chosen for a whole effect, not for a part of it.", code="unknown_strategy",
+                          value=strategy, allowed=("auto",))
+    return mediation(graph, treatment, outcome, mediators, quantity, given or ())
 
 
 def _without_effect(graph: Graph, problem: Problem, x: tuple[str, ...], y: tuple[str, ...], w: tuple[str, ...],
@@ -187,7 +224,7 @@ def _check_roles(graph: Graph, x: tuple[str, ...], y: tuple[str, ...], w: tuple[
 
 def _checked_quantity(quantity: str, x: tuple[str, ...], w: tuple[str, ...]) -> str:
     if quantity not in get_args(Quantity):
-        raise unknown_name("quantity", quantity, get_args(Quantity), code="unknown_quantity")
+        raise unknown_name("quantity", quantity, (*get_args(Quantity), *PARTS), code="unknown_quantity")
     if quantity == "LATE":
         raise WhenceError("LATE needs an instrument; adjustment does not give it.", code="unsupported_quantity",
                           value=quantity, allowed=("ATE", "ATT", "ATC", "CATE"))

@@ -115,7 +115,8 @@ class Mediated:
         if self.quantity == "CDE" or self.given or len(self.outcome) > 1:
             raise WhenceError("The natural parts are for one outcome in the whole population, and not from a CDE.",
                               code="unsupported_quantity", value=self.quantity, allowed=("NDE", "NIE", "TDE", "TIE"),
-                              hint="Use .distribution() and compare, or ask for the NDE.")
+                              hint=".controlled_effect() is that of a CDE; otherwise compare what .distribution() "
+                                   "gives.")
         names = tuple(names)
         mean = {(a, b): self._mean(self.distribution(joint, names, a, b), values)
                 for a in (treated, control) for b in (treated, control)}
@@ -129,6 +130,28 @@ class Mediated:
         gap = max((mean[k, k] - alone[i] for i, k in enumerate((treated, control))), key=abs)
         share = total_indirect / total if abs(total) > 1e-12 else None
         return NaturalEffects(direct, indirect, total_direct, total_indirect, total, share, gap, treated, control)
+
+    def controlled_effect(self, joint: np.ndarray, names: Iterable[str], at: Mapping[str, int] | int, treated: int = 1,
+                          control: int = 0, values: Sequence[float] | None = None) -> float:
+        """The CDE on the mean of the outcome with the mediators set to the levels ``at``, from a discrete joint.
+
+        at: the level (position on its axis) of each mediator; a number for a single one. The rest as for ``effects``.
+
+        Raises ``WhenceError``: those of ``distribution``; ``unsupported_quantity`` for the other quantities, several
+        outcomes and with ``given``; ``bad_values``. Zero by the graph is 0 without a formula.
+        """
+        if self.quantity != "CDE" or self.given or len(self.outcome) > 1:
+            raise WhenceError("The controlled effect is that of a CDE on one outcome in the whole population.",
+                              code="unsupported_quantity", value=self.quantity, allowed=("CDE",),
+                              hint="Ask with quantity='CDE', or use .distribution() and compare.")
+        names = tuple(names)
+        if self.expression is None:
+            return 0.0
+        table = checked_joint(joint, names, {*self.expression.variables, self.treatment, *self.mediators})
+        levels = checked_levels(at, self.mediators, dict(zip(names, table.shape, strict=True)))
+        means = [self._mean(self.distribution(joint, names, {**levels, self.treatment: level}), values)
+                 for level in (treated, control)]
+        return means[0] - means[1]
 
     def _mean(self, p: np.ndarray, values: Sequence[float] | None) -> float:
         worth = np.arange(len(p)) if values is None else np.asarray(values, dtype=float)
@@ -167,7 +190,8 @@ class Mediated:
         return fields_to_plain(self) | {"roles": dict(self.roles)}
 
     @property
-    def _headline(self) -> str:
+    def headline(self) -> str:
+        """The verdict in one sentence."""
         verdict = "zero by the graph" if self.zero else "identified"
         return f"The {_of(self)} is {verdict} ({self.quantity})."
 
@@ -176,15 +200,15 @@ class Mediated:
         return f"{self.estimand} = {self.expression}" if self.expression else ""
 
     def __str__(self) -> str:
-        return "\n".join(filter(None, (self._headline, self._formula, self.note)))
+        return "\n".join(filter(None, (self.headline, self._formula, self.note)))
 
     def _repr_html_(self) -> str:
         from whence.graphs.svg import to_svg
 
         said = "".join(f"<li>{html.escape(text)}</li>" for text in self.assumptions)
-        drawing = to_svg(self.graph, dict(self.roles), labels=self.labels, title=self._headline)
+        drawing = to_svg(self.graph, dict(self.roles), labels=self.labels, title=self.headline)
         lines = "".join(f"<p>{html.escape(text)}</p>" for text in (self._formula, self.note) if text)
-        return (f"<div><p><b>{html.escape(self._headline)}</b></p>{lines}{drawing}"
+        return (f"<div><p><b>{html.escape(self.headline)}</b></p>{lines}{drawing}"
                 f"<details><summary>What it assumes</summary><ul>{said}</ul></details></div>")
 
 

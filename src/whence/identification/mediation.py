@@ -9,7 +9,6 @@ With treatment levels x and x', mediators M taken together, and an outcome Y:
 
 NDE + TIE = NIE + TDE = the total effect.
 
-
 The CDE follows by the ID algorithm, the others from P(y(x, m(x'))), see ``whence.identification.recanting``.
 
 Sources: Robins and Greenland (1992), Identifiability and exchangeability for direct and indirect effects; Pearl
@@ -77,8 +76,9 @@ class _Asked:
         return _answer(_asked(**(now | changes)))
 
 
-def mediation(graph: Graph | Any, treatment: str, outcome: str | Iterable[str], mediators: str | Iterable[str],
-              quantity: Quantity | str = "NDE", given: str | Iterable[str] = ()) -> Mediated | NotMediated:
+def mediation(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | Iterable[str],
+              mediators: str | Iterable[str], quantity: Quantity | str = "NDE",
+              given: str | Iterable[str] = ()) -> Mediated | NotMediated:
     """Whether and how the part of an effect that goes through the mediators, or past them, can be found.
 
     graph: DAG (latent nodes are never used) or ADMG, or anything ``whence.graph`` reads. treatment: one node.
@@ -87,6 +87,8 @@ def mediation(graph: Graph | Any, treatment: str, outcome: str | Iterable[str], 
     may affect.
 
     Without ``given`` the answer is complete: ``NotMediated`` means that no method gives the quantity from this graph.
+    With ``given`` that is claimed for the CDE alone: a natural effect within levels that is answered is right, but one
+    that is refused might follow some other way.
     An effect that is zero by the graph is ``Mediated`` with ``zero``.
 
     Raises ``WhenceError``: ``unknown_node``, ``latent_node``, ``role_conflict``, ``missing_role``, ``several_nodes``,
@@ -97,8 +99,8 @@ def mediation(graph: Graph | Any, treatment: str, outcome: str | Iterable[str], 
     return replace(answer, remedy=_remedy(asked, answer)) if isinstance(answer, NotMediated) else answer
 
 
-def _asked(graph: Graph | Any, treatment: str, outcome: str | Iterable[str], mediators: str | Iterable[str],
-           quantity: str, given: str | Iterable[str]) -> _Asked:
+def _asked(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | Iterable[str],
+           mediators: str | Iterable[str], quantity: str, given: str | Iterable[str]) -> _Asked:
     checked = checked_graph(graph, "Mediation analysis")
     if quantity not in QUANTITIES:
         raise unknown_name("quantity", quantity, QUANTITIES, code="unknown_quantity")
