@@ -5,8 +5,11 @@ namespace nb = nanobind;
 
 void bind_boss(nb::module_ &m);
 void bind_counts(nb::module_ &m);
+void bind_dag_sums(nb::module_ &m);
+void bind_families(nb::module_ &m);
 void bind_scores(nb::module_ &m);
 void bind_skeleton_discrete(nb::module_ &m);
+void bind_skeleton_gaps(nb::module_ &m);
 void bind_skeleton_gaussian(nb::module_ &m);
 
 NB_MODULE(_native, m) {
@@ -15,6 +18,9 @@ NB_MODULE(_native, m) {
     bind_scores(m);
     bind_boss(m);
     bind_counts(m);
+    bind_families(m);
+    bind_dag_sums(m);
     bind_skeleton_discrete(m);
+    bind_skeleton_gaps(m);
     bind_skeleton_gaussian(m);
 }
