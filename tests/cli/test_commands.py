@@ -220,6 +220,47 @@ def test_bad_specs_are_2(whence: Any, trial: Path, tmp_path: Path, content: str,
     assert code is None or ran.json["error"]["code"] == code
 
 
+# bound
+
+
+def test_bound(whence: Any, trial: Path, spec: Path) -> None:
+    argv = ("bound", trial, "--treatment", "dose", "--outcome", "recovery", "--param", "lowest=0", "highest=20",
+            "level=0.9")
+    data = whence(*argv, "--json").json
+    assert set(data) == {"schema", "spec", "bounds", "refused"} and data["refused"] is None
+    found = data["bounds"]
+    assert found["interval"][0] < found["lower"] < 2 < found["upper"] < found["interval"][1]
+    assert found["level"] == 0.9 and found["method"] == "manski" and data["spec"]["controls"] == []
+    plain = whence(*argv)
+    assert plain.status == 0 and "Its sign stays open." in plain.out and "90% interval of both ends" in plain.out
+    assert "mean outcome, dose 1" in plain.out and "The outcome lies within its limits." in plain.out
+    assert "Keep in mind" in whence("bound", trial, "--spec", spec).out, "the limits are those seen"
+
+
+def test_bounds_that_are_refused_are_3(whence: Any, trial: Path, spec: Path) -> None:
+    argv = ("bound", trial, "--spec", spec, "--method", "marginal_sensitivity")
+    ran = whence(*argv, "--json")
+    assert ran.status == 3 and ran.json["bounds"] is None and ran.json["refused"]["code"] == "too_many_strata"
+    plain = whence(*argv)
+    assert plain.status == 3 and "No answer" in plain.out
+
+
+@pytest.mark.parametrize("extra, code", [
+    ((), "bad_option"), (("--treatment", "dose"), "bad_option"),
+    (("--spec", "spec.json", "--treatment", "dose"), "bad_option"),
+    (("--spec", "spec.json", "--method", "aipw"), "unknown_method"),
+    (("--spec", "spec.json", "--param", "gamma=2"), "unknown_parameter"),
+    (("--spec", "spec.json", "--method", "marginal_sensitivity", "--param", "gamma=0.5"), "bad_parameter"),
+    (("--spec", "spec.json", "--param", "lowest=100"), "bad_limits"),
+    (("--treatment", "dos", "--outcome", "recovery"), "unknown_column"),
+])
+def test_bound_says_what_is_wrong(whence: Any, trial: Path, spec: Path, extra: tuple[str, ...], code: str,
+                                  monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(trial.parent)
+    ran = whence("bound", trial, *extra, "--json")
+    assert ran.status == 2 and ran.json["error"]["code"] == code
+
+
 # ask, study, report
 
 

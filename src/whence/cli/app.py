@@ -25,6 +25,7 @@ COMMANDS = {
     "discover": "Learn a causal graph from data.",
     "identify": "Say whether a graph allows an effect to be estimated, and how.",
     "estimate": "Estimate an effect from data and a specification.",
+    "bound": "Bound an effect where hidden causes leave no single number.",
     "report": "Write the HTML report of a specified study.",
     "methods": "List the methods, or explain one.",
     "demo": "Answer a real question on a real cohort.",
