@@ -17,7 +17,7 @@ from whence.simulate.linear import linear_gaussian
 from whence.simulate.networks import random_network
 from whence.simulate.treatments import confounded
 
-METHODS = ["fci"]
+METHODS = ["fci", "rfci"]
 
 
 def tables(seed: int):

@@ -12,9 +12,10 @@ from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Remark
 from whence.discovery.ancestral_knowledge import Held
-from whence.discovery.ancestral_orientation import judged, orient, start
+from whence.discovery.ancestral_orientation import Oriented, judged, orient, start
 from whence.discovery.independence import Tests
 from whence.discovery.learned import Learned
+from whence.discovery.orientation import Triples
 from whence.discovery.pc import about_colliders
 from whence.discovery.possible_dsep import remove_links
 from whence.discovery.separations import Separations
@@ -124,6 +125,12 @@ def finish(
     """The PAG of a state whose edges stand."""
     rule = parameters["colliders"]
     triples = judged(state, held, tests, parameters["alpha"], progress, rule)
-    done = orient(state, held, triples, parameters["selection"])
+    return learned_pag(state, triples, orient(state, held, triples, parameters["selection"]), rule, remarks)
+
+
+def learned_pag(
+    state: Separations, triples: Triples, done: Oriented, rule: str, remarks: list[Remark]
+) -> Learned:
+    """The answer, with what there is to say about it."""
     told = (*remarks, *about_colliders(done.triples, rule, triples.largest, state.depth), *done.remarks)
     return Learned(PAG(state.names, done.marks), state.evidence(), done.triples, told)

@@ -47,18 +47,22 @@ def verify(state: Separations, tests: Tests, alpha: float) -> None:
             state.remove(x, y, found)
 
 
-def separate(tests: Tests, x: int, y: int, within: list[int], alpha: float) -> Level | None:
+def part_that_separates(tests: Tests, x: int, y: int, within: list[int], alpha: float) -> Level | None:
     """The test of x and y given the smallest part of ``within``, the first of its size, that separates them."""
-    lists = single_list(len(tests.kinds), x, within)
-    ends = np.array([[x, y]], dtype=np.int32)
-    whole = tests.level(lists, ends, len(within), alpha)
-    if not whole.separated[0]:
+    lists, ends = single_list(len(tests.kinds), x, within), np.array([[x, y]], dtype=np.int32)
+    for size in range(len(within) + 1):
+        found = tests.level(lists, ends, size, alpha)
+        if found.separated[0]:
+            return found
+    return None
+
+
+def separate(tests: Tests, x: int, y: int, given: list[int], alpha: float) -> Level | None:
+    """The same, or None if all of ``given`` together does not separate them."""
+    lists, ends = single_list(len(tests.kinds), x, given), np.array([[x, y]], dtype=np.int32)
+    if not tests.level(lists, ends, len(given), alpha).separated[0]:
         return None
-    for size in range(len(within)):
-        part = tests.level(lists, ends, size, alpha)
-        if part.separated[0]:
-            return part
-    return whole
+    return part_that_separates(tests, x, y, given, alpha)
 
 
 def collider_marks(state: Separations) -> np.ndarray:
