@@ -191,7 +191,7 @@ struct Counter {
             // A stratum where every row or every column holds one observation says nothing.
             if (most_row < 2 || most_column < 2 || r < 2 || c < 2) continue;
             df += (r - 1) * (c - 1);
-            value += data.likelihood ? g2(k, rows, columns, s) : chi2(k, rows, columns, s);
+            value += data.likelihood ? g2(k, rows, columns, s, double((r - 1) * (c - 1))) : chi2(k, rows, columns, s);
         }
         if (!df) return {0, 0, 0, n, false};
         value = std::max(value, 0.0);  // rounding can leave a tiny negative number where the fit is perfect
@@ -211,14 +211,20 @@ struct Counter {
         return (total[k] - 1.0) * (shares - 1.0);
     }
 
-    double g2(size_t k, size_t rows, size_t columns, size_t s) const {
-        double sum = data.xlogx[total[k]];
+    // Divided by Williams' (1976) factor, which brings the mean in small strata to the degrees of freedom.
+    double g2(size_t k, size_t rows, size_t columns, size_t s, double df) const {
+        const double n = total[k];
+        double sum = data.xlogx[total[k]], row = 0, column = 0;
         for (size_t a = 0; a < rows; ++a) {
             sum -= data.xlogx[by_row[a * s + k]];
+            if (by_row[a * s + k]) row += n / by_row[a * s + k];
             for (size_t b = 0; b < columns; ++b) sum += data.xlogx[table[(a * columns + b) * s + k]];
         }
-        for (size_t b = 0; b < columns; ++b) sum -= data.xlogx[by_column[b * s + k]];
-        return 2 * sum;
+        for (size_t b = 0; b < columns; ++b) {
+            sum -= data.xlogx[by_column[b * s + k]];
+            if (by_column[b * s + k]) column += n / by_column[b * s + k];
+        }
+        return 2 * sum / (1 + (row - 1) * (column - 1) / (6 * n * df));
     }
 
     // Calls leaf(answer) for each subset of `list` of the given size until it returns true.

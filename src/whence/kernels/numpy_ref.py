@@ -147,7 +147,7 @@ def _stratified(
 ) -> tuple[tuple[float, float, float] | None, int]:
     """(p-value, statistic, df) of x and y within strata of ``given``, None when there is nothing to test, and
     rows. See ``whence.stats.citest.chi2.chi2`` for the strata that speak and their degrees of freedom."""
-    from scipy.special import chdtrc, xlogy
+    from scipy.special import chdtrc
 
     codes, weight, levels, likelihood = data
     chosen = codes[[x, y, *given]]
@@ -170,15 +170,28 @@ def _stratified(
     df = int((((by_row > 0).sum(axis=1) - 1) * ((by_column > 0).sum(axis=1) - 1)).sum())
     if not df:
         return None, n
-    total = by_row.sum(axis=1)
     if likelihood:
-        value = 2 * sum(sign * xlogy(v, v).sum() for sign, v in ((1, table), (-1, by_row), (-1, by_column), (1, total)))
+        value = _likelihood_ratio(table, by_row, by_column)
     else:
         product = by_row[:, :, None] * by_column[:, None, :]
         shares = np.divide(table**2, product, out=np.zeros_like(table), where=product > 0).sum(axis=(1, 2))
-        value = ((total - 1) * (shares - 1)).sum()
+        value = ((by_row.sum(axis=1) - 1) * (shares - 1)).sum()
     value = max(float(value), 0.0)
     return (float(chdtrc(df, value)), value, float(df)), n
+
+
+def _likelihood_ratio(table: np.ndarray, by_row: np.ndarray, by_column: np.ndarray) -> float:
+    """The sum over strata of G2, each divided by Williams' factor."""
+    from scipy.special import xlogy
+
+    value = 0.0
+    for counts, rows, columns in zip(table, by_row, by_column, strict=True):
+        rows, columns, n = rows[rows > 0], columns[columns > 0], rows.sum()
+        df = (len(rows) - 1) * (len(columns) - 1)
+        if df:
+            ratio = xlogy(counts, counts).sum() - xlogy(rows, rows).sum() - xlogy(columns, columns).sum() + xlogy(n, n)
+            value += 2 * ratio / (1 + ((n / rows).sum() - 1) * ((n / columns).sum() - 1) / (6 * n * df))
+    return value
 
 
 def _batches(starts: np.ndarray, candidates: np.ndarray, x: int, y: int, size: int) -> Iterator[np.ndarray]:

@@ -56,17 +56,12 @@ def gcm(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> GCM:
     from scipy.special import chdtrc
 
     n = len(x)
-    design = np.column_stack([np.ones(n), z])
-    u, s, _ = np.linalg.svd(design / np.maximum(np.abs(design).max(axis=0), 1e-300), full_matrices=False)
-    basis = u[:, s > RANK * s[0]]
-    if n <= basis.shape[1] + 1:
-        return GCM(0.0, 0, None)
-    e, f = _residuals(x, basis), _residuals(y, basis)
+    e, f, used = left_over(x, y, z)
     if not e.shape[1] or not f.shape[1]:
         return GCM(0.0, 0, None)
     products = (e[:, :, None] * f[:, None, :]).reshape(n, -1)
     # Uncentred: under independence the mean is zero. The factor gives back the spread that regression took.
-    spread = products.T @ products * (n / (n - basis.shape[1]))
+    spread = products.T @ products * (n / (n - used))
     first, second, third = np.trace(spread), (spread**2).sum(), np.trace(spread @ spread @ spread)
     if not first > 0:
         return GCM(0.0, 0, None)
@@ -74,6 +69,18 @@ def gcm(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> GCM:
     df = second**3 / third**2
     value = df + (total @ total - first) * math.sqrt(df / second)
     return GCM(max(float(value), 0.0), float(df), float(chdtrc(df, max(value, 0.0))))
+
+
+def left_over(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Orthonormal columns that span the residuals of x and of y given an intercept and z, and how many directions
+    the regression took; no columns when it took all but one."""
+    n = len(x)
+    design = np.column_stack([np.ones(n), z])
+    u, s, _ = np.linalg.svd(design / np.maximum(np.abs(design).max(axis=0), 1e-300), full_matrices=False)
+    basis = u[:, s > RANK * s[0]]
+    if n <= basis.shape[1] + 1:
+        return np.empty((n, 0)), np.empty((n, 0)), basis.shape[1]
+    return _residuals(x, basis), _residuals(y, basis), basis.shape[1]
 
 
 def _residuals(v: np.ndarray, basis: np.ndarray) -> np.ndarray:
