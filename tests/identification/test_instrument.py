@@ -11,7 +11,14 @@ import pytest
 from whence.core.errors import WhenceError
 from whence.graphs.classes import ADMG
 from whence.graphs.graph import matrices_from_edges
-from whence.identification.instrument import Instrument, Instruments, NoInstrument, instruments, is_instrument
+from whence.identification.instrument import (
+    Instrument,
+    Instruments,
+    NoInstrument,
+    first_instruments,
+    instruments,
+    is_instrument,
+)
 from whence.simulate.graphs import random_dag
 
 
@@ -196,3 +203,17 @@ def test_the_order_of_the_nodes_does_not_matter() -> None:
     turned = type(graph)(graph.names[::-1], graph.marks[::-1, ::-1], graph.latents)
     for x, y in itertools.permutations(graph.names[:6], 2):
         assert instruments(graph, x, y).to_dict() | {"graph": 0} == instruments(turned, x, y).to_dict() | {"graph": 0}
+
+
+@pytest.mark.parametrize("degree", [2, 4, 8])
+def test_the_search_without_reasons_finds_the_same(degree: int) -> None:
+    some = 0
+    for seed in range(20):
+        dag = random_dag(14, degree, seed=seed)
+        graph = type(dag)(dag.names, dag.marks, frozenset(dag.names[::5]))
+        for x, y in itertools.permutations(graph.observed[:4], 2):
+            full = instruments(graph, x, y)
+            found = full.found if isinstance(full, Instruments) else ()
+            assert first_instruments(graph, x, y) == found
+            some += bool(found)
+    assert some

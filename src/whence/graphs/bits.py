@@ -51,24 +51,24 @@ def rows_of(d: int, i: np.ndarray, j: np.ndarray) -> list[int]:
 def ones(bits: int) -> list[int]:
     """The positions of the set bits, ascending."""
     size = bits.bit_count()
-    if 8 * size > bits.bit_length() and size > 3:  # many: look at every digit, but without a step of Python for each
+    if 5 * size > bits.bit_length() and size > 3:  # many: look at every digit, but without a step of Python for each
         return list(itertools.compress(itertools.count(), _digits(bits)))
-    text = bin(bits)[:1:-1]
-    found, at = [], text.find("1")
-    while at >= 0:
+    found, at = [], -1
+    for zeros in bin(bits)[:1:-1].split("1")[:-1]:
+        at += len(zeros) + 1
         found.append(at)
-        at = text.find("1", at + 1)
     return found
 
 
 def union(table: Sequence[int], bits: int) -> int:
     """The union of ``table[k]`` over the members k of ``bits``."""
     size = bits.bit_count()
-    if 8 * size > bits.bit_length() and size > 3:
+    if 5 * size > bits.bit_length() and size > 3:
         return functools.reduce(operator.or_, itertools.compress(table, _digits(bits)), 0)
-    out = 0
-    for k in ones(bits):
-        out |= table[k]
+    out, at = 0, -1
+    for zeros in bin(bits)[:1:-1].split("1")[:-1]:
+        at += len(zeros) + 1
+        out |= table[at]
     return out
 
 

@@ -151,11 +151,14 @@ def _search(bits: Bits, xs: int, ys: int, zs: int, within: int) -> list[Level] |
     mixed = any(sp) or any(nb)
     heads, tails = 0, xs
     seen_heads, seen_tails = 0, xs
+    left_down, left_up = 0, 0  # those whose edges of that kind were followed already
     levels = [(heads, tails)]
     while heads or tails:
         free = tails & ~zs  # entered through a tail: never a collider
-        down = free | heads & ~zs  # may leave through a tail
-        up = free | heads & opens  # may leave through an arrowhead
+        down = (free | heads & ~zs) & ~left_down  # may leave through a tail
+        up = (free | heads & opens) & ~left_up  # may leave through an arrowhead
+        left_down |= down
+        left_up |= up
         to_heads, to_tails = union(ch, down), union(pa, up)
         if mixed:
             to_heads |= union(sp, up)

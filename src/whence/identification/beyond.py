@@ -7,10 +7,10 @@ from dataclasses import dataclass, replace
 from whence.graphs.classes import ADMG, DAG
 from whence.graphs.graph import Graph
 from whence.identification.expression import Expression
-from whence.identification.frontdoor import FrontDoor, frontdoor
+from whence.identification.frontdoor import frontdoor_set
 from whence.identification.hedge import Hedge
 from whence.identification.idc import estimand
-from whence.identification.instrument import Instruments, instruments
+from whence.identification.instrument import first_instruments
 from whence.identification.obstacles import UNTRIED, Obstacle
 from whence.identification.reasons import Reason, joined
 
@@ -30,8 +30,8 @@ def beyond_adjustment(graph: Graph, x: tuple[str, ...], y: tuple[str, ...], w: t
     """The front-door formula, that of the ID algorithm, or a hedge; None for a class of graphs."""
     if not isinstance(graph, (DAG, ADMG)):
         return None
-    front = None if w else frontdoor(graph, x, y)
-    if isinstance(front, FrontDoor) and front.mediators:
+    front = None if w else frontdoor_set(graph, x, y)
+    if front is not None and front.mediators:
         return Route("frontdoor", front.expression, front.assumptions, "No adjustment set exists. The effect is "
                      f"identified by the front door through {joined(front.mediators)}.", front.mediators)
     found = estimand(graph, x, y, w)
@@ -66,13 +66,13 @@ def with_instruments(obstacle: Obstacle, graph: Graph, x: tuple[str, ...], y: tu
     """The obstacle, and the instruments that could give another quantity; for one treatment and one outcome."""
     if not isinstance(graph, (DAG, ADMG)) or (len(x), len(y), len(w)) != (1, 1, 0):
         return obstacle
-    found = instruments(graph, *x, *y)
-    if not isinstance(found, Instruments):
+    found = first_instruments(graph, *x, *y)
+    if not found:
         return obstacle
-    listed = [{"name": each.name, "given": list(each.given)} for each in found.found]
+    listed = [{"name": each.name, "given": list(each.given)} for each in found]
     remedy = (
-        f"{obstacle.remedy} Without that, the graph offers the instrument {found.best}. It gives the effect for those "
-        f"whose {found.treatment} it moves (LATE), or that of everyone if the effect is linear and the same for all; "
+        f"{obstacle.remedy} Without that, the graph offers the instrument {found[0]}. It gives the effect for those "
+        f"whose {x[0]} it moves (LATE), or that of everyone if the effect is linear and the same for all; "
         "either rests on assumptions that the graph does not hold."
     )
     return replace(obstacle, remedy=remedy, witness=obstacle.witness | {"instruments": listed})

@@ -210,9 +210,20 @@ def frontdoor(graph: Graph | Any, treatment: str | Iterable[str], outcome: str |
                               value=name, allowed=sorted(usable))
     bits = graph.bits
     search = Mediation(*canonical(graph), *map(bits.bits_of, (x, y, usable, must)))
-    largest = search.largest(search.allowed)
+    return _found(search, graph, x, y) or _refusal(search, graph, x, y)
+
+
+def frontdoor_set(graph: Graph, x: tuple[str, ...], y: tuple[str, ...]) -> FrontDoor | None:
+    """What ``frontdoor`` finds, or None without the reasons; for a DAG or ADMG and checked names."""
+    bits = graph.bits
+    usable = bits.bits_of(graph.observed) & ~bits.bits_of((*x, *y))
+    return _found(Mediation(*canonical(graph), bits.bits_of(x), bits.bits_of(y), usable), graph, x, y)
+
+
+def _found(search: Mediation, graph: Graph, x: tuple[str, ...], y: tuple[str, ...]) -> FrontDoor | None:
+    bits, largest = graph.bits, search.largest(search.allowed)
     if largest is None:
-        return _refusal(search, graph, x, y)
+        return None
     mediators, whole = bits.sorted_of(search.smallest(largest)), bits.sorted_of(largest)
     return FrontDoor(x, y, mediators, whole, P(y, (), x), frontdoor_formula(y, x, mediators),
                      _assumptions(x, y, mediators), graph, no_effect=not search.passed(0) & search.outcomes)

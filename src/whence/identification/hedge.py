@@ -10,7 +10,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from whence.core.result import fields_to_plain
 from whence.graphs.bits import ones
 from whence.graphs.classes import ADMG
 from whence.graphs.graph import Graph
@@ -38,7 +37,8 @@ class Hedge:
         return False
 
     def to_dict(self) -> dict[str, Any]:
-        return fields_to_plain(self)
+        named = ("treatment", "outcome", "outer", "inner", "roots")
+        return {name: list(getattr(self, name)) for name in named} | {"edges": [list(edge) for edge in self.edges]}
 
 
 def forest(graph: Graph, x: int, y: int, outer: int, inner: int) -> Hedge:

@@ -124,16 +124,16 @@ def instruments(graph: Graph | Any, treatment: str, outcome: str,
     found: list[Instrument] = []
     excluded: dict[str, str] = {}
     paths: dict[str, list[list[str]]] = {}
-    past = _past(problem, graph)
+    past, near = _past(problem, graph), Nearness.of(problem)
     for name in sorted(set(tried) - {treatment, outcome}):
         z = graph.bits.rank[name]
-        given = _separator(problem, z)
+        given = near.separator(z)
         if given is None:
             steps = _open_path(problem, past, z)
             paths[name] = [list(s) for s in steps]
             excluded[name] = (f"{name} reaches {outcome} past {treatment} whatever is controlled for: "
                               f"{path_text(steps)}.")
-        elif not _related(problem, z, given):
+        elif not near.relates(z, given):
             excluded[name] = (f"{name} has no relation to {treatment}." if not given else f"{name} has no relation to "
                               f"{treatment} left given {joined(graph.bits.sorted_of(given))}, which it needs.")
         else:
@@ -148,6 +148,20 @@ def instruments(graph: Graph | Any, treatment: str, outcome: str,
     found.sort(key=lambda each: (len(each.given), each.name))
     return Instruments(treatment, outcome, tuple(found), _assumptions(treatment, outcome, found[0]),
                        types.MappingProxyType(excluded), graph)
+
+
+def first_instruments(graph: Graph, treatment: str, outcome: str) -> tuple[Instrument, ...]:
+    """Those that ``instruments`` finds, in the same order, without the reasons why the other nodes are none."""
+    problem, graph = _problem(graph, treatment, outcome)
+    if not problem.causal:
+        return ()
+    near, bits = Nearness.of(problem), graph.bits
+    found = []
+    for z in ones(problem.measured & ~(problem.treatments | problem.outcomes)):
+        given = near.separator(z)
+        if given is not None and near.relates(z, given):
+            found.append(Instrument(bits.names[z], bits.sorted_of(given)))
+    return tuple(sorted(found, key=lambda each: (len(each.given), each.name)))
 
 
 def is_instrument(graph: Graph | Any, treatment: str, outcome: str, instrument: str,
@@ -176,21 +190,66 @@ def _problem(graph: Graph | Any, treatment: str, outcome: str) -> tuple[Problem,
     return Problem(*canonical(graph), bits.bits_of((treatment,)), bits.bits_of((outcome,)), measured), graph
 
 
-def _separator(problem: Problem, z: int) -> int | None:
-    """What to hold fixed so that z reaches the outcome through the treatment alone; None when nothing does.
+@dataclass(frozen=True)
+class Nearness:
+    """What one search around the outcome tells about every node z that might be an instrument.
 
-    Nothing, where that does; else the ancestral separator nearest to the outcome, without its needless nodes, which
-    leaves as much as possible connected to z (algorithm Nearest-Separator of van der Zander et al. 2015).
+    All are bit sets. above: the ancestors of the outcome in the back-door graph. reached, border: what the outcome
+    reaches there without entering a candidate, and the candidates it meets. past: the nodes connected to the
+    outcome past the treatment given nothing. connections: per set held fixed, those connected to the treatment.
     """
-    if _valid(problem, z, 0):
-        return 0
-    within = closure(problem.backdoor, problem.outcomes | 1 << z)
-    usable = problem.candidates & within & ~(1 << z)
-    reached, border = spread(problem.backdoor, problem.backdoor_children, problem.outcomes, usable, within)
-    if reached >> z & 1:
-        return None
-    _, needed = spread(problem.backdoor, problem.backdoor_children, 1 << z, border, within)
-    return border & needed
+
+    problem: Problem
+    above: int
+    reached: int
+    border: int
+    past: int
+    connections: dict[int, int] = field(default_factory=dict)
+
+    @staticmethod
+    def of(problem: Problem) -> Nearness:
+        above = closure(problem.backdoor, problem.outcomes)
+        reached, border = spread(problem.backdoor, problem.backdoor_children, problem.outcomes,
+                                 problem.candidates & above, above)
+        past = connected(problem.backdoor, problem.backdoor_children, problem.outcomes, 0)
+        return Nearness(problem, above, reached, border, past)
+
+    def separator(self, z: int) -> int | None:
+        """What to hold fixed so that z reaches the outcome through the treatment alone; None when nothing does.
+
+        Nothing, where that does; else the ancestral separator nearest to the outcome, without its needless nodes,
+        which leaves as much as possible connected to z (algorithm Nearest-Separator of van der Zander et al. 2015).
+        """
+        problem = self.problem
+        if not self.past >> z & 1 and self.relates(z, 0):
+            return 0
+        if self._met(z):
+            return None
+        if self.above >> z & 1:
+            within, border = self.above, self.border
+        else:
+            within = closure(problem.backdoor, problem.outcomes | 1 << z)
+            usable = problem.candidates & within & ~(1 << z)
+            reached, border = spread(problem.backdoor, problem.backdoor_children, problem.outcomes, usable, within)
+            if reached >> z & 1:
+                return None
+        _, needed = spread(problem.backdoor, problem.backdoor_children, 1 << z, border, within)
+        return border & needed
+
+    def relates(self, z: int, given: int) -> bool:
+        """Whether z and the treatment are connected given a set."""
+        if given not in self.connections:
+            problem = self.problem
+            self.connections[given] = connected(problem.parents, problem.children, problem.treatments, given)
+        return bool(self.connections[given] >> z & 1)
+
+    def _met(self, z: int) -> bool:
+        """Whether the outcome reaches z whatever is held fixed, as far as the one search shows it.
+
+        More ancestors only add paths to the moral graph, so what is reached without z's ancestors stays reached; and
+        a parent of z that is reached, and is not held fixed, is next to z.
+        """
+        return bool((self.reached | self.border) >> z & 1 or self.problem.backdoor[z] & self.reached)
 
 
 def _related(problem: Problem, z: int, given: int) -> bool:
