@@ -57,7 +57,7 @@ def test_equals_the_exact_bounds_of_the_samples_distribution(method: str, quanti
     assert found.arms["1"] == pytest.approx(truth.arms["treated"], abs=1e-9)
 
 
-@pytest.mark.parametrize("method", PARAMS)
+@pytest.mark.parametrize("method", [pytest.param(m, marks=() if m == "manski" else pytest.mark.slow) for m in PARAMS])
 def test_the_interval_holds_both_true_bounds(method: str) -> None:
     """120 samples of 500 rows; 95 % asked, 4 standard errors (0.08) allowed."""
     truth = exact(JOINT, method)
@@ -173,6 +173,7 @@ def test_monotone_directions_that_the_data_deny_are_refused() -> None:
     assert codes == ["monotonicity_contradicted", "mixed_directions", "several_levels"]
 
 
+@pytest.mark.slow
 def test_the_monotone_interval_holds_both_true_bounds() -> None:
     """120 samples of 500 rows; 95 % asked, 4 standard errors (0.08) allowed."""
     truth = monotone_bounds(JOINT.sum(axis=0), response="increasing", selection="increasing")

@@ -24,14 +24,15 @@ if TYPE_CHECKING:
 class Bounds:
     """The effects that the data and the assumptions allow, and the interval that holds them in repeated samples.
 
-    lower, upper: the bounds in this sample, in units of the outcome; standard_errors: of the two. interval: holds both
+    lower, upper: the bounds in this sample, in units of the outcome; standard_errors: of the two, None
+    where the interval does not rest on them. interval: holds both
     true bounds with probability ``level`` or more, as ``confidence`` says. arms: bounds of the mean outcome at each of
     the two treatment values. n: rows used. evidence: numbers behind it, by name.
     """
 
     lower: float
     upper: float
-    standard_errors: tuple[float, float]
+    standard_errors: tuple[float, float] | None
     interval: tuple[float, float]
     level: float
     confidence: str
@@ -125,7 +126,7 @@ def _bounds(
     asked: Spec, method: str, citations: tuple[str, ...], parameters: Mapping[str, Any], seed: int, found: Found
 ) -> Bounds:
     data, unused = found.data, ()
-    if asked.instruments:
+    if asked.instruments and method != "instrument":
         names = ", ".join(map(repr, asked.instruments))
         unused = (Remark("instrument_not_used", f"These bounds do not use the instrument {names}.", asked.instruments),)
     return Bounds(

@@ -172,14 +172,64 @@ def instrument_bounds(joint: np.ndarray, *, treated: int = 1, control: int = 0, 
     inequality = given.max(axis=0).sum(axis=1)
     if solved is None:
         return _contradicted(program, inequality, monotone)
-    assumptions = (
+    return _bounded(solved, scale, "Balke-Pearl bounds", _instrument_assumptions(monotone), treated, control, {
+        "instrumental_inequality": to_plain(inequality), "response_types": len(takes) * len(has),
+    })
+
+
+def instrument_bounds_within(
+    least: np.ndarray, most: np.ndarray, *, treated: int = 1, control: int = 0, values: Sequence[float] | None = None,
+    monotone: bool = False,
+) -> Bounded | Refused:
+    """The union of Balke and Pearl's bounds over all distributions with P(x, y | z) between ``least`` and ``most``.
+
+    least, most: (instrument levels, treatment levels, outcome levels). Where the true probabilities lie in such a
+    region with some confidence, these bounds hold the true ones with no less. The rest as for ``instrument_bounds``.
+
+    Refused (``instrument_contradicted``) when no distribution of the region has such an instrument. Raises
+    ``WhenceError``: ``bad_joint``, ``bad_level``, ``bad_values``, ``too_many_types``.
+    """
+    low, high = np.asarray(least, dtype=float), np.asarray(most, dtype=float)
+    if low.ndim != 3 or low.shape != high.shape or not ((low >= 0) & (low <= high) & (high <= 1)).all():
+        raise WhenceError("The region needs two arrays of probabilities, the first nowhere above the second.",
+                          code="bad_joint", value=[list(low.shape), list(high.shape)],
+                          allowed="instrument levels by treatment levels by outcome levels")
+    scores = checked_values(values, low.shape[2])
+    _check_levels(treated, control, low.shape[1])
+    takes, has = _response_types(low.shape, monotone)
+    program = _within(low, high, takes, has)
+    scale = (float(scores.min()), float(np.ptp(scores)) or 1.0)
+    under = {t: np.tile((scores[has[:, t]] - scale[0]) / scale[1], len(takes)) for t in (treated, control)}
+    solved = _ranges(program, (under[treated] - under[control], under[treated], under[control]))
+    inequality = low.max(axis=0).sum(axis=1)
+    if solved is None:
+        return Refused(
+            "instrument_contradicted", "No distribution within these limits has such an instrument"
+            + (" that moves nobody's treatment down." if monotone else "."),
+            {"instrumental_inequality": to_plain(inequality)},
+            "Either the variable affects the outcome by another way or shares a hidden cause with it, or the treatment "
+            "is measured wrongly." + (" Without monotonicity it may still serve." if monotone else ""),
+            "instrument_bounds_within",
+        )
+    return _bounded(solved, scale, "Balke-Pearl bounds over a region", _instrument_assumptions(monotone), treated,
+                    control, {"response_types": len(takes) * len(has)})
+
+
+def _within(low: np.ndarray, high: np.ndarray, takes: np.ndarray, has: np.ndarray) -> dict[str, Any]:
+    """Shares of response types that sum to one and give each P(x, y | z) within its limits."""
+    from scipy.sparse import vstack
+
+    matrix = _type_matrix(low.shape, takes, has)
+    return {"A_ub": vstack([matrix, -matrix]).tocsr(), "b_ub": np.concatenate([high.ravel(), -low.ravel()]),
+            "A_eq": np.ones((1, matrix.shape[1])), "b_eq": np.ones(1), "bounds": (0, None)}
+
+
+def _instrument_assumptions(monotone: bool) -> tuple[str, ...]:
+    return (
         "The instrument affects the outcome only through the treatment.",
         "Nothing hidden affects both the instrument and the treatment or the outcome.",
         *(("Nobody's treatment falls as the instrument rises.",) if monotone else ()),
     )
-    return _bounded(solved, scale, "Balke-Pearl bounds", assumptions, treated, control, {
-        "instrumental_inequality": to_plain(inequality), "response_types": len(takes) * len(has),
-    })
 
 
 def _response_types(shape: tuple[int, ...], monotone: bool) -> tuple[np.ndarray, np.ndarray]:

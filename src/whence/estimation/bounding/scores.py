@@ -35,7 +35,7 @@ class Found:
     data: Prepared
     lower: float
     upper: float
-    standard_errors: tuple[float, float]
+    standard_errors: tuple[float, float] | None
     interval: tuple[float, float]
     arms: Mapping[str, tuple[float, float]]
     confidence: str
