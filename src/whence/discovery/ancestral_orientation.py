@@ -17,7 +17,7 @@ from whence.discovery.orientation import Fit, Triples, judge_triples, triple_evi
 from whence.discovery.separations import Separations
 from whence.graphs.classes import MAG
 from whence.graphs.graph import ARROW, CIRCLE, TAIL, edge_text
-from whence.graphs.zhang import class_of_mag, member_of_pag, zhang
+from whence.graphs.zhang import member_of_pag, zhang
 
 _FLOOR = 1e-300  # p-values below this are compared as if they were this
 
@@ -75,24 +75,19 @@ def orient(state: Separations, held: Held, triples: Triples, selection: bool) ->
     marks = start(np.where(state.adjacent, CIRCLE, 0), held)
     for a, b, c in triples.nodes[triples.collider & ~triples.forced].tolist():
         marks[a, b] = marks[c, b] = ARROW
-    wanted = zhang(marks, state.separator, selection=selection)
-    return settle(state, held, triples, wanted, selection)
+    return settle(state, held, triples, zhang(marks, state.separator, selection=selection), selection)
 
 
 def settle(state: Separations, held: Held, triples: Triples, wanted: np.ndarray, selection: bool) -> Oriented:
-    """``wanted``, if it is a PAG; otherwise the PAG of the nearest MAG, and what it overrules."""
-    if not held and is_pag(wanted):
-        return Oriented(wanted, _told(state, triples, wanted), ())
-    mag = fit_mag(wanted, triples, held)
+    """The PAG of a MAG that has these marks; where none has, that of the nearest one, and what it overrules.
+
+    First the MAG that Zhang's construction makes of the marks is tried: when they are those of a PAG, it is a member.
+    """
+    mag = None if held else member_of_pag(wanted)
+    if mag is None or not is_mag(mag):
+        mag = fit_mag(wanted, triples, held)
     marks = class_within(mag, held)
-    remarks = _differences(state, held, wanted, marks)
-    return Oriented(marks, _told(state, triples, mag), remarks)
-
-
-def is_pag(marks: np.ndarray) -> bool:
-    """Whether these are the marks of the PAG of a MAG."""
-    mag = member_of_pag(marks)
-    return mag is not None and is_mag(mag) and bool((class_of_mag(mag) == marks).all())
+    return Oriented(marks, _told(state, triples, mag), _differences(state, held, wanted, marks))
 
 
 def is_mag(marks: np.ndarray) -> bool:

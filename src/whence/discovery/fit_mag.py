@@ -17,7 +17,7 @@ from whence.discovery.orientation import Triples
 from whence.graphs.bits import Bits, closure, ones, rows
 from whence.graphs.graph import ARROW, CIRCLE, TAIL
 from whence.graphs.inducing import inducing_pairs, inducing_path
-from whence.graphs.zhang import class_of_mag, zhang
+from whence.graphs.zhang import class_of_mag, separator_in, zhang
 
 _TAIL_WORTH = 2_000_000  # of a wanted tail, in the weight of verdicts: a factor of e^2 between p-values
 
@@ -132,10 +132,4 @@ def class_within(mag: np.ndarray, held: Held) -> np.ndarray:
     known = (marks == CIRCLE) & (held.marks != 0) & (held.marks == mag)
     if not known.any():
         return marks
-    upward = rows((mag == TAIL) & (mag.T == ARROW))
-    above = [closure(upward, 1 << k) for k in range(len(mag))]
-
-    def separator(i: int, j: int) -> int:
-        return (above[i] | above[j]) & ~(1 << i | 1 << j)
-
-    return zhang(np.where(known, held.marks, marks), separator, selection=False)
+    return zhang(np.where(known, held.marks, marks), separator_in(mag), selection=False)

@@ -303,10 +303,16 @@ def colliders(adjacent: np.ndarray, separator: Separator) -> np.ndarray:
 
 
 def class_of_mag(marks: np.ndarray) -> np.ndarray:
-    """The marks of the PAG of a MAG: the ends that all Markov equivalent MAGs have in common.
+    """The marks of the PAG of a MAG: the ends that all Markov equivalent MAGs have in common."""
+    separator = separator_in(marks)
+    selected = bool(((marks == TAIL) & (marks.T == TAIL)).any())
+    return zhang(colliders(marks, separator), separator, selection=selected)
 
-    Two nodes without an edge are separated by the others that are anterior to one of them (Richardson and
-    Spirtes 2002, theorem 4.2).
+
+def separator_in(marks: np.ndarray) -> Separator:
+    """What separates two nodes of a MAG without an edge: the others that are anterior to one of them.
+
+    Source: Richardson and Spirtes (2002), theorem 4.2.
     """
     arrow, tail = marks == ARROW, marks == TAIL
     upward = rows(tail & arrow.T | tail & tail.T)
@@ -315,7 +321,7 @@ def class_of_mag(marks: np.ndarray) -> np.ndarray:
     def separator(i: int, j: int) -> int:
         return (anterior[i] | anterior[j]) & ~(1 << i | 1 << j)
 
-    return zhang(colliders(marks, separator), separator)
+    return separator
 
 
 def member_of_pag(marks: np.ndarray) -> np.ndarray | None:
