@@ -87,7 +87,7 @@ def alpha_path(
     table = as_table(source)
     if knowledge:
         knowledge.validate(table.names)
-    prepared = prepare(table, levels[0], parameters["test"])
+    prepared = prepare(table, levels[0], parameters["test"], parameters.get("missing", "testwise"))
     if isinstance(prepared, Refused):
         return prepared
     known = about_nodes(knowledge, prepared) if knowledge else None

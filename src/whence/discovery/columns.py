@@ -15,7 +15,9 @@ from whence.core.result import Refused, Remark
 from whence.data.moments import moments
 from whence.data.table import CODED, NUMERIC, Table
 from whence.discovery.discrete import DiscreteTests
+from whence.discovery.gaps import GapTests
 from whence.discovery.independence import EachTest, GaussianTests, Tests
+from whence.discovery.missingness import about_missingness, causes_of_missing
 from whence.stats.citest.fisher_z import COLLINEAR, correlation
 
 FEWEST_ROWS = 10
@@ -65,11 +67,12 @@ def nodes(table: Table) -> Nodes | Refused:
     return Nodes(tuple(names), corr, tuple(remarks))
 
 
-def prepare(table: Table, alpha: float, test: str = "auto") -> Prepared | Refused:
+def prepare(table: Table, alpha: float, test: str = "auto", missing: str = "testwise") -> Prepared | Refused:
     """The nodes of the search and the tests about them.
 
-    test: the card of an independence test, or ``"auto"``. Raises ``WhenceError``: ``unknown_method``, or
-    ``wrong_kind`` for columns it cannot take.
+    test: the card of an independence test, or ``"auto"``. missing: ``"testwise"``, or ``"mvpc"`` for tests corrected
+    for what decides that values are missing. Raises ``WhenceError``: ``unknown_method``, or ``wrong_kind`` for
+    columns these cannot take.
     """
     card = None if test == "auto" else find_card("independence_test", test)
     found = nodes(table)
@@ -85,14 +88,42 @@ def prepare(table: Table, alpha: float, test: str = "auto") -> Prepared | Refuse
         if corr is not None:
             remarks += _dependent(corr, names, len(table))
             return Prepared(tuple(names), GaussianTests(corr, len(table)), tuple(remarks))
+    tests = _tests(table, tuple(names), test, bool(gaps))
+    if gaps:
+        tests, told = _about_gaps(table, tuple(names), tests, alpha, missing)
+        remarks += told
     if test == "auto" and not kinds <= CODED and not kinds <= NUMERIC:
         text = "Numbers and categories are tested together by linear regression (generalised covariance measure)."
         remarks.append(Remark("mixed_kinds", text, (), {n: table.kind(n) for n in names}))
-    return Prepared(tuple(names), _tests(table, tuple(names), test), tuple(remarks))
+    return Prepared(tuple(names), tests, tuple(remarks))
 
 
-def _tests(table: Table, names: tuple[str, ...], test: str) -> Tests:
+def _about_gaps(
+    table: Table, names: tuple[str, ...], tests: Tests, alpha: float, missing: str
+) -> tuple[Tests, list[Remark]]:
+    """The tests, corrected when asked for, and what the gaps depend on."""
+    corrected = missing == "mvpc"
+    if corrected and not isinstance(tests, GapTests):
+        raise WhenceError(
+            "missing='mvpc' corrects Fisher's z on columns of numbers held in memory.", code="wrong_kind",
+            value=missing, allowed=("testwise",), hint="Leave missing='testwise', or keep only the numbers.",
+        )
+    found = causes_of_missing(table, names, alpha)
+    if corrected and found is None:
+        raise WhenceError(
+            f"Too many columns ({len(names):,}) to find out what the missing values depend on.",
+            code="too_many_columns", value=len(names), hint="Leave missing='testwise', or choose fewer columns.",
+        )
+    if isinstance(tests, GapTests) and corrected and found is not None:
+        tests = tests.corrected(names, found.causes)
+    return tests, about_missingness(found, corrected)
+
+
+def _tests(table: Table, names: tuple[str, ...], test: str, gaps: bool) -> Tests:
     """The tests about columns that the correlations alone cannot answer for."""
+    numbers = all(table.kind(n) in NUMERIC for n in names)
+    if gaps and numbers and table.backing is None and test in ("auto", "fisher_z"):
+        return GapTests.of(table.matrix(names))
     if test in ("auto", "chi2", "g2") and all(table.kind(n) in CODED for n in names):
         fast = DiscreteTests.of(table, names, "g2" if test == "g2" else "chi2")
         if fast is not None:

@@ -119,7 +119,7 @@ def _prepared(table: Table, parameters: Mapping[str, Any]) -> Prepared | Scored 
     """What the method works on: a card that has the parameter ``score`` is given a score, any other tests."""
     if "score" in parameters:
         return scored(table, parameters)
-    return prepare(table, parameters["alpha"], parameters["test"])
+    return prepare(table, parameters["alpha"], parameters["test"], parameters.get("missing", "testwise"))
 
 
 def _learned(card: Card, prepared: Prepared | Scored, knowledge: Knowledge | None, parameters: Mapping[str, Any],

@@ -239,7 +239,7 @@ class EachTest:
             best = -1.0
             for given in _sets(lists, x, y, size):
                 answer = self._ask(x, y, given)
-                tests[k, answer.p_value is None] += 1
+                tests[k, int(answer.p_value is None)] += 1
                 if answer.p_value is None or answer.p_value <= best:
                     continue
                 best = answer.p_value

@@ -44,6 +44,9 @@ CARD = Card(
                   choices=("max_p", "majority", "conservative")),
         Parameter("fdr", "float", None, "largest expected share of false edges among those kept; None for no control "
                   "beyond alpha", low=0.0, high=1.0, open_ends=True, optional=True),
+        Parameter("missing", "choice", "testwise", "what to do about missing values: each test on the rows that have "
+                  "its variables, or that corrected for columns whose values decide whether others are missing (MVPC, "
+                  "numbers only)", choices=("testwise", "mvpc")),
         Parameter("stability", "int", 0, "bootstrap samples that show how often each edge is found; 0 for none",
                   low=0, high=100_000),
     ),
@@ -59,6 +62,8 @@ CARD = Card(
         "learned with the PC algorithm. Journal of Machine Learning Research 10:475-514.",
         "Ramsey, J., Zhang, J. and Spirtes, P. (2006). Adjacency-faithfulness and conservative causal inference. "
         "Uncertainty in Artificial Intelligence 22:401-408.",
+        "Tu, R., Zhang, C., Ackermann, P., Mohan, K., Kjellström, H. and Zhang, K. (2019). Causal discovery in the "
+        "presence of missing data. Proceedings of Machine Learning Research 89:1762-1770.",
         "Dor, D. and Tarsi, M. (1992). A simple algorithm to construct a consistent extension of a partially "
         "oriented graph. Technical report R-185, UCLA.",
     ),
