@@ -147,3 +147,47 @@ def test_accuracy_with_a_tenth_hidden() -> None:
         scores.append(2 * len(true & ours) / (len(true) + len(ours)))
         assert is_a_class(found.graph)
     assert np.mean(scores) > 0.69
+
+
+def hidden_cause(n: int = 2000) -> dict[str, np.ndarray]:
+    """v --> a --> b and a <-- s --> b, w --> c <-- u --> b with u unmeasured."""
+    rng = np.random.default_rng(4)
+    u, v, s, w = rng.standard_normal((4, n))
+    a = v + s + 0.5 * rng.standard_normal(n)
+    return {"v": v, "s": s, "w": w, "a": a, "b": 0.7 * a + s + u + 0.5 * rng.standard_normal(n),
+            "c": w + u + 0.5 * rng.standard_normal(n)}
+
+
+def test_stability_counts_every_edge() -> None:
+    found = learn(hidden_cause(), "fci", stability=10)
+    assert found.stability is not None
+    for a, edge, b in found.graph.edges():
+        pair = found.stability.of(a, b)
+        assert pair.share(a, edge) > 0.5
+        assert sum(pair.edges.values()) == pytest.approx(pair.joined)
+        assert pair.share(b, edge[::-1].translate(str.maketrans("<>", "><"))) == pair.share(a, edge)
+    plain = found.stability.to_dict()["pairs"]
+    assert {"<-o", "<->"} <= {edge for pair in plain for edge in pair["edges"]}
+
+
+def test_the_road_from_data_to_an_effect_or_a_refusal() -> None:
+    from whence.estimation.estimate import estimate
+    from whence.identification.identify import identify
+
+    table = hidden_cause()
+    found = learn(table, "fci")
+    wanted = identify(found.graph, "a", "b")
+    effect = estimate(table, wanted)
+    assert effect.interval[0] < 0.7 < effect.interval[1]
+    assert not identify(found.graph, "w", "c")  # a common cause of both would look the same
+
+
+def test_categories_and_missing_values() -> None:
+    values = hidden_cause(1000)
+    cut = {name: np.where(v > 0, "high", "low") for name, v in values.items()}
+    assert {frozenset("av"), frozenset("cw")} <= {frozenset((a, b)) for a, _, b in learn(cut, "fci").graph.edges()}
+    rng = np.random.default_rng(5)
+    gaps = {name: np.where(rng.random(1000) < 0.1, np.nan, v) for name, v in values.items()}
+    found = learn(gaps, "fci")
+    assert frozenset("av") in {frozenset((a, b)) for a, _, b in found.graph.edges()}
+    assert "missing_values" in {r.code for r in found.warnings}

@@ -11,7 +11,11 @@ from whence.report import numbers
 MEANING = {
     "-->": "a --> b: in every graph that fits the tests, a is a cause of b.",
     "---": "a --- b: joined, but the tests do not say which way it points.",
-    "<->": "a <-> b: a hidden cause of both.",
+    "<->": "a <-> b: neither causes the other; a hidden cause of both joins them.",
+    "o->": "a o-> b: b is no cause of a; a causes b, or a hidden cause of both joins them, or both.",
+    "o-o": "a o-o b: joined, but the tests do not say whether a causes b, b causes a, or a hidden cause joins them.",
+    "o--": "a o-- b: b is a cause of a or of what selected the rows.",
+    "--o": "a --o b: a is a cause of b or of what selected the rows.",
 }
 
 
@@ -53,8 +57,7 @@ def _support(found: Discovery, a: str, mark: str, b: str) -> tuple[str, ...]:
     if not found.stability:
         return shown
     pair = found.stability.of(a, b)
-    forward = pair.forward if pair.a == a else pair.backward
-    return *shown, numbers.percent(pair.joined), numbers.percent(forward if mark == "-->" else pair.undirected)
+    return *shown, numbers.percent(pair.joined), numbers.percent(pair.share(a, mark))
 
 
 def show_refusal(refused: Refused) -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -14,14 +14,18 @@ from whence.core.executor import map_in_order
 from whence.core.progress import Progress
 from whence.core.rng import generator
 from whence.data.table import Table
-from whence.graphs.graph import ARROW, TAIL, Graph
+from whence.graphs.bits import nonzero
+from whence.graphs.graph import Graph, edge_marks, edge_text
 
 _SHOWN = 0.05  # pairs joined less often than this, and not in the graph, are not listed
 
 
 @dataclass(frozen=True)
 class EdgeStability:
-    """Shares of the bootstrap samples, a before b by name: joined at all, a --> b, b --> a, and a --- b."""
+    """Shares of the bootstrap samples, a before b by name: joined at all, a --> b, b --> a, and a --- b.
+
+    edges: the share of each edge that some sample has, such as ``{"o->": 0.6, "<->": 0.3}``, read from a to b.
+    """
 
     a: str
     b: str
@@ -29,6 +33,12 @@ class EdgeStability:
     forward: float
     backward: float
     undirected: float
+    edges: Mapping[str, float] = field(default_factory=dict)
+
+    def share(self, start: str, edge: str) -> float:
+        """The share of one edge read from ``start``, one of the two ends."""
+        left, right = edge_marks(edge)
+        return self.edges.get(edge_text(left, right) if start == self.a else edge_text(right, left), 0.0)
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,19 +87,32 @@ def bootstrap(
     """
     names = tuple(sorted(graph.names))
     one = partial(_replicate, learn=learn, table=table, names=names, seed=seed)
-    counts = np.zeros((3, len(names), len(names)), dtype=np.int64)
     found = map_in_order(one, range(samples), executor=executor, progress=progress, label="bootstrap samples")
-    for marks in found:
-        counts += np.stack([marks != 0, (marks == ARROW) & (marks.T == TAIL), (marks == TAIL) & (marks.T == TAIL)])
-    joined, directed, undirected = counts / samples
+    share = {edge: count / samples for edge, count in _counted(found, len(names)).items()}
+    none = np.zeros((len(names), len(names)))
+    joined = sum(share.values(), none)
+    directed, undirected = share.get("-->", none), share.get("---", none)
     mine = {tuple(sorted((a, b))) for a, _, b in graph.edges()}
     pairs = tuple(
         EdgeStability(names[i], names[j], float(joined[i, j]), float(directed[i, j]), float(directed[j, i]),
-                      float(undirected[i, j]))
+                      float(undirected[i, j]), {edge: float(one[i, j]) for edge, one in share.items() if one[i, j]})
         for i, j in np.argwhere(np.triu(np.ones_like(joined), 1))
         if joined[i, j] >= _SHOWN or (names[i], names[j]) in mine
     )
     return Stability(samples, pairs, tuple((a, b) for a, _, b in graph.edges()))
+
+
+def _counted(found: Iterable[np.ndarray], d: int) -> dict[str, np.ndarray]:
+    """How many of the mark matrices have each edge, int64 (d, d) with [i, j] for the edge read from i to j."""
+    counts: dict[str, np.ndarray] = {}
+    for marks in found:
+        i, j = nonzero(marks)
+        code = 4 * marks[j, i].astype(np.int64) + marks[i, j]
+        for k in np.unique(code).tolist():
+            at = code == k
+            count = counts.setdefault(edge_text(*divmod(k, 4)), np.zeros((d, d), dtype=np.int64))
+            count[i[at], j[at]] += 1
+    return dict(sorted(counts.items()))
 
 
 def _replicate(
