@@ -13,7 +13,8 @@ import numpy as np
 
 from whence.core.errors import WhenceError
 from whence.graphs.bits import Bits, closure, ones, rows, topological, union
-from whence.graphs.graph import ARROW, CIRCLE, TAIL, Graph
+from whence.graphs.graph import Graph
+from whence.graphs.possible import onward
 
 ANCESTRAL = ("MAG", "PAG")
 
@@ -85,14 +86,9 @@ def possible_ancestors(graph: Graph, names: str | Iterable[str]) -> frozenset[st
 
 
 def possible_steps(graph: Graph) -> tuple[list[int], list[int]]:
-    """Possible parents and possible children per node, bit sets in name order. graph: MAG or PAG.
-
-    A step from a to b needs an edge without an arrowhead at a and without a tail at b: a --> b, a o-> b, a o-o b
-    (and a --o b, which only selection leaves).
-    """
+    """Possible parents and possible children per node, bit sets in name order. graph: MAG or PAG."""
     order = sorted(range(len(graph)), key=graph.names.__getitem__)
-    marks = graph.marks[np.ix_(order, order)]
-    step = ((marks == ARROW) | (marks == CIRCLE)) & ((marks.T == TAIL) | (marks.T == CIRCLE))
+    step = onward(graph.marks[np.ix_(order, order)])
     return rows(step.T), rows(step)
 
 

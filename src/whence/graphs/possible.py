@@ -11,15 +11,20 @@ from whence.graphs.bits import closure, ones, rows
 ARROW, TAIL = 2, 3
 
 
-class PagReach:
-    """Possible and certain descent in a PAG.
+def onward(marks: np.ndarray) -> np.ndarray:
+    """Boolean, [k, j]: the step k *-* j is possibly directed, with no arrowhead at k and no tail at j.
 
-    A step k *-* j is possibly directed when there is no arrowhead at k and no tail at j.
+    Those are a --> b, a o-> b, a o-o b (and a --o b, which only selection leaves). marks: of a MAG or PAG.
     """
+    return (marks != 0) & (marks.T != ARROW) & (marks != TAIL)
+
+
+class PagReach:
+    """Possible and certain descent in a PAG."""
 
     def __init__(self, marks: np.ndarray) -> None:
         self.adjacent = rows(marks != 0)
-        self.onward = rows((marks != 0) & (marks.T != ARROW) & (marks != TAIL))
+        self.onward = rows(onward(marks))
         self.children = rows((marks == ARROW) & (marks.T == TAIL))
 
     def possible(self, a: int) -> int:
