@@ -24,6 +24,7 @@ COMMANDS = {
     "profile": "Describe a data set: kinds, gaps, oddities, structure.",
     "discover": "Learn a causal graph from data.",
     "identify": "Say whether a graph allows an effect to be estimated, and how.",
+    "claims": "Say what a class of graphs claims about two nodes.",
     "estimate": "Estimate an effect from data and a specification.",
     "bound": "Bound an effect where hidden causes leave no single number.",
     "report": "Write the HTML report of a specified study.",
