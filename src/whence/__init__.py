@@ -28,6 +28,8 @@ _PUBLIC = {
     "premises": "whence.graphs.premises",
     "discover": "whence.discovery.discovery",
     "Discovery": "whence.discovery.discovery",
+    "posterior": "whence.discovery.posterior",
+    "Posterior": "whence.discovery.posterior",
     "identify": "whence.identification.identify",
     "Identified": "whence.identification.result",
     "NotIdentified": "whence.identification.result",
@@ -60,6 +62,8 @@ if TYPE_CHECKING:
     from whence.data.table import Table as Table
     from whence.discovery.discovery import Discovery as Discovery
     from whence.discovery.discovery import discover as discover
+    from whence.discovery.posterior import Posterior as Posterior
+    from whence.discovery.posterior import posterior as posterior
     from whence.estimation.bounds import Bounds as Bounds
     from whence.estimation.bounds import bounds as bounds
     from whence.estimation.effect import Effect as Effect

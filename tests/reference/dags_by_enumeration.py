@@ -21,6 +21,7 @@ def all_dags(d: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
             columns[y, number, list(parents)] = True
     chosen = np.array(list(itertools.product(range(2 ** (d - 1)), repeat=d)))
     arrows = np.stack([columns[y, chosen[:, y]] for y in range(d)], axis=2)
+    arrows = arrows[~(arrows & arrows.transpose(0, 2, 1)).any(axis=(1, 2))]
     path = arrows.copy()
     for _ in range(d):
         path |= np.einsum("gik,gkj->gij", path, arrows)

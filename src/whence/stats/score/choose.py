@@ -14,13 +14,15 @@ from whence.stats.score.score import Score
 def score(table: Table, names: tuple[str, ...], method: str = "auto", given: Mapping[str, Any] | None = None) -> Score:
     """The score of graphs over the columns ``names``.
 
-    method: a score's card, or ``"auto"``: BDeu for columns with levels, extended BIC for numbers. given: parameters
-    of its card; None values mean its defaults. Raises ``WhenceError``: ``unknown_method``, ``unknown_parameter``,
+    method: a score's card, or ``"auto"``: BDeu for columns with levels, extended BIC for numbers; ``"bayes"`` for
+    BGe with numbers, so that scores are log probabilities. given: parameters of its card; None values mean its
+    defaults. Raises ``WhenceError``: ``unknown_method``, ``unknown_parameter``,
     ``wrong_kind`` for columns the score does not take.
     """
     kinds = {name: table.kind(name) for name in names}
-    if method == "auto":
-        method = "bdeu" if set(kinds.values()) <= CODED else "gaussian_bic"
+    if method in ("auto", "bayes"):
+        numbers = "gaussian_bic" if method == "auto" else "bge"
+        method = "bdeu" if set(kinds.values()) <= CODED else numbers
         if set(kinds.values()) - CODED and set(kinds.values()) - NUMERIC:
             method = MIXED
     card = find_card("score", method)
