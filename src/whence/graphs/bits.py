@@ -60,6 +60,11 @@ def ones(bits: int) -> list[int]:
     return found
 
 
+def lowest(bits: int) -> int:
+    """The position of the lowest set bit; there must be one."""
+    return (bits & -bits).bit_length() - 1
+
+
 def union(table: Sequence[int], bits: int) -> int:
     """The union of ``table[k]`` over the members k of ``bits``."""
     size = bits.bit_count()
@@ -128,6 +133,11 @@ class Bits:
     def rank(self) -> dict[str, int]:
         """Name to bit position."""
         return {name: k for k, name in enumerate(self.names)}
+
+    @functools.cached_property
+    def directed_only(self) -> bool:
+        """Whether every edge is a -->."""
+        return not (any(self.spouses) or any(self.neighbours))
 
     @functools.cached_property
     def ancestors(self) -> list[int]:

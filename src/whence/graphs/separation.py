@@ -16,7 +16,7 @@ from typing import Any
 from whence.core.errors import WhenceError
 from whence.core.result import fields_to_plain
 from whence.graphs.ancestry import bits_of
-from whence.graphs.bits import Bits, closure, ones, union
+from whence.graphs.bits import Bits, closure, lowest, union
 from whence.graphs.graph import Graph
 
 Step = tuple[str, str, str]
@@ -135,7 +135,7 @@ def _check_query(graph: Graph, xs: int, ys: int, zs: int) -> None:
 def _anterior(bits: Bits, start: int) -> int:
     """``start`` and all nodes with a path of --> and --- to it; open paths leave this set never."""
     found = union(bits.ancestors, start)
-    if any(bits.neighbours):
+    if not bits.directed_only:
         # Undirected edges come first on such a path: no arrowhead points at their ends.
         found = union(bits.ancestors, closure(bits.neighbours, found))
     return found
@@ -148,7 +148,7 @@ def _search(bits: Bits, xs: int, ys: int, zs: int, within: int) -> list[Level] |
     """Breadth-first over open walks from xs; the levels up to the first that meets ys, or None."""
     pa, ch, sp, nb = bits.parents, bits.children, bits.spouses, bits.neighbours
     opens = union(bits.ancestors, zs)  # colliders here let a walk pass
-    mixed = any(sp) or any(nb)
+    mixed = not bits.directed_only
     heads, tails = 0, xs
     seen_heads, seen_tails = 0, xs
     left_down, left_up = 0, 0  # those whose edges of that kind were followed already
@@ -181,17 +181,20 @@ def _path(bits: Bits, levels: list[Level], ys: int, free: int, opens: int) -> tu
     left it downwards and had to turn at an open collider.
     """
     heads, tails = levels[-1]
-    k = ones((heads | tails) & ys)[0]
+    k = lowest((heads | tails) & ys)
     through_head = bool(heads >> k & 1)
     back: list[tuple[int, str]] = [(k, "")]  # node, and the edge from it to the node traced before
     for heads, tails in reversed(levels[:-1]):
         down, up = (heads | tails) & free, tails & free | heads & opens
         if through_head:
-            sources = ((bits.parents[k] & down, "-->"), (bits.spouses[k] & up, "<->"))
+            found, edge = bits.parents[k] & down, "-->"
+            if not found:
+                found, edge = bits.spouses[k] & up, "<->"
         else:
-            sources = ((bits.children[k] & up, "<--"), (bits.neighbours[k] & down, "---"))
-        found, edge = next(pair for pair in sources if pair[0])
-        k = ones(found)[0]
+            found, edge = bits.children[k] & up, "<--"
+            if not found:
+                found, edge = bits.neighbours[k] & down, "---"
+        k = lowest(found)
         # The state in which k may leave by this edge, a tail-entered one first: it may leave by any.
         through_head = not (tails & free) >> k & 1
         back.append((k, edge))
