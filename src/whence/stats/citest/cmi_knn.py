@@ -48,15 +48,15 @@ def information(x: np.ndarray, y: np.ndarray, z: np.ndarray, k: int) -> float:
     Distances are the largest coordinate difference; n_xz counts the rows, the row itself among them, closer in
     (x, z) than its k-th neighbour in (x, y, z) (Frenzel and Pompe 2007, equation 8). Without z, n_z is n.
     """
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
     from scipy.special import psi
 
     n = len(x)
     whole = np.column_stack([x, y, z])
-    radius = np.nextafter(cKDTree(whole).query(whole, k + 1, p=np.inf)[0][:, -1], 0)
+    radius = np.nextafter(KDTree(whole).query(whole, k + 1, p=np.inf)[0][:, -1], 0)
 
     def near(points: np.ndarray) -> np.ndarray:
-        tree = cKDTree(points)
+        tree = KDTree(points)
         return tree.query_ball_point(points, radius, p=np.inf, return_length=True)
 
     nxz, nyz = near(np.column_stack([x, z])), near(np.column_stack([y, z]))
@@ -76,9 +76,9 @@ def information_dense(dx: np.ndarray, dyz: np.ndarray, dz: np.ndarray, k: int) -
 
 def neighbours(z: np.ndarray, k: int) -> np.ndarray:
     """int (n, k): the k rows closest to each row of z (n, q), itself among them."""
-    from scipy.spatial import cKDTree
+    from scipy.spatial import KDTree
 
-    return cKDTree(z).query(z, k, p=np.inf)[1].reshape(len(z), k)
+    return KDTree(z).query(z, k, p=np.inf)[1].reshape(len(z), k)
 
 
 def local_permutation(near: np.ndarray, rng: np.random.Generator) -> np.ndarray:
