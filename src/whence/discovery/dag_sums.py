@@ -88,11 +88,14 @@ def marks_of(parents: np.ndarray) -> np.ndarray:
 
 
 def sum_dags(scores: np.ndarray) -> DagSums:
-    """The sums, from the scores of all families. Time 3^d. Raises ``WhenceError`` (``no_graph``)."""
+    """The sums, from the scores of all families, from which their maxima are taken. Time 3^d.
+
+    Raises ``WhenceError`` (``no_graph``).
+    """
     d, half = scores.shape
     workers = threads()
     offsets = scores.max(axis=1)
-    scores = scores - offsets[:, None]
+    scores -= offsets[:, None]  # in place: of 20 variables they take 84 MB
     m, e = np.empty((d, half)), np.empty((d, half), dtype=np.int32)
     subset_dp.family_sums(scores, workers, m, e)
     zm, bm = np.empty(2 * half), np.empty(2 * half)
