@@ -7,6 +7,7 @@ void bind_boss(nb::module_ &m);
 void bind_counts(nb::module_ &m);
 void bind_dag_sums(nb::module_ &m);
 void bind_families(nb::module_ &m);
+void bind_ges(nb::module_ &m);
 void bind_scores(nb::module_ &m);
 void bind_skeleton_discrete(nb::module_ &m);
 void bind_skeleton_gaps(nb::module_ &m);
@@ -18,6 +19,7 @@ NB_MODULE(_native, m) {
     bind_scores(m);
     bind_boss(m);
     bind_counts(m);
+    bind_ges(m);
     bind_families(m);
     bind_dag_sums(m);
     bind_skeleton_discrete(m);

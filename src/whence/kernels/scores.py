@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-from whence.kernels import BACKEND, scores_ref
+from whence.kernels import BACKEND, ges_ref, scores_ref
 
 _chosen: Any = scores_ref
+_search: Any = ges_ref
 if BACKEND == "native":
     from whence.kernels import _native as _chosen  # pyright: ignore[reportAttributeAccessIssue]
+
+    _search = _chosen
 
 block_score = _chosen.block_score
 boss = _chosen.boss
 called_score = _chosen.called_score
 discrete_score = _chosen.discrete_score
 gaussian_score = _chosen.gaussian_score
+ges = _search.ges
 
-__all__ = ["block_score", "boss", "called_score", "discrete_score", "gaussian_score"]
+__all__ = ["block_score", "boss", "called_score", "discrete_score", "gaussian_score", "ges"]
