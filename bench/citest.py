@@ -1,0 +1,241 @@
+"""Calibration and power of every conditional independence test, and PC on nonlinear variables.
+
+    python bench/citest.py                         share of true independences rejected at level 5 %
+    python bench/citest.py --power                 share of dependences rejected as they grow stronger
+    options: --tests kci rcot  --cases curved_1  --rows 50 200  --repeats 1000
+    python bench/citest.py --pc kci_lowrank        PC with a test on 10 nonlinear variables, 500 rows, CPU seconds
+    python bench/citest.py --pc causal-learn       the same with causal-learn's KCI, where it is installed
+
+Every set of data is drawn from the seed (case, rows, repeat), so that tests see the same data.
+"""
+
+from __future__ import annotations
+
+import argparse
+import math
+import time
+from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
+from functools import partial
+from types import MappingProxyType
+
+import numpy as np
+
+from whence.core.registry import find_card, load_function
+from whence.core.rng import generator
+from whence.data.table import Column, Table
+
+Draw = Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]
+
+
+def table_of(values: dict[str, np.ndarray]) -> Table:
+    """Whole numbers are categories, others are continuous."""
+    columns = {
+        n: Column(n, "binary" if v.max() < 2 else "categorical", v.astype(np.int32), tuple(range(int(v.max()) + 1)))
+        if v.dtype.kind == "i" else Column(n, "continuous", v)
+        for n, v in values.items()
+    }
+    return Table(MappingProxyType(columns), len(values["x"]))
+
+
+# Each case: x and y with dependence of the given strength (0: independent given every other column).
+def alone(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    x = rng.standard_normal(n)
+    return {"x": x, "y": strength * x + rng.standard_normal(n)}
+
+
+def alone_curved(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    x = rng.standard_normal(n)
+    return {"x": x, "y": strength * (x**2 - 1) + rng.standard_normal(n)}
+
+
+def linear_1(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    z = rng.standard_normal(n)
+    x = z + rng.standard_normal(n)
+    return {"x": x, "y": z + rng.standard_normal(n) + strength * (x - z), "z": z}
+
+
+def linear_2(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    z, w = rng.standard_normal((2, n))
+    e = rng.standard_normal(n)
+    return {"x": 0.7 * (z + w) + e, "y": 0.7 * (z - w) + rng.standard_normal(n) + strength * e, "z": z, "w": w}
+
+
+def skewed_1(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    """linear_1 on exponential and cubic scales."""
+    found = linear_1(rng, n, strength)
+    return {"x": np.exp(found["x"]), "y": found["y"] ** 3, "z": np.exp(found["z"] / 2)}
+
+
+def curved_1(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    z = rng.standard_normal(n)
+    e = rng.standard_normal(n)
+    return {"x": np.tanh(2 * z) + 0.5 * e, "y": 0.5 * z**2 + 0.5 * rng.standard_normal(n) + strength * (e**2 - 1) / 2,
+            "z": z}
+
+
+def same_curve_1(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    """Both follow the same wave of z: what regression leaves behind is in both."""
+    z = rng.standard_normal(n)
+    e = rng.standard_normal(n)
+    f = np.sin(2 * z)
+    return {"x": f + 0.5 * e, "y": f + 0.5 * rng.standard_normal(n) + strength * np.cos(2 * e), "z": z}
+
+
+def curved_2(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    z, w = rng.standard_normal((2, n))
+    e = rng.standard_normal(n)
+    return {"x": np.tanh(z + w) + 0.5 * e,
+            "y": np.cos(z) * w + 0.5 * rng.standard_normal(n) + strength * (e**2 - 1) / 2, "z": z, "w": w}
+
+
+def levels_0(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    x = rng.integers(0, 2, n)
+    return {"x": x, "y": np.digitize(rng.random(n) + strength * x / 2, [0.35, 0.7])}
+
+
+def levels_1(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    z = rng.integers(0, 2, n)
+    x = (rng.random(n) < 0.35 + 0.3 * z).astype(int)
+    return {"x": x, "y": (rng.random(n) < 0.3 + 0.3 * z + strength * (x - 0.5) / 2).astype(int), "z": z}
+
+
+def levels_2(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    z, w = rng.integers(0, 2, (2, n))
+    x = (rng.random(n) < 0.3 + 0.2 * z + 0.2 * w).astype(int)
+    return {"x": x, "y": (rng.random(n) < 0.3 + 0.2 * z + 0.2 * w + strength * (x - 0.5) / 2).astype(int), "z": z,
+            "w": w}
+
+
+def mixed_0(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    x = rng.integers(0, 3, n)
+    return {"x": x, "y": strength * (x - 1.0) + rng.standard_normal(n)}
+
+
+def mixed_1(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    """A category and a number that both follow a number."""
+    z = rng.standard_normal(n)
+    x = (rng.logistic(size=n) < z).astype(int)
+    return {"x": x, "y": z + rng.standard_normal(n) + strength * (x - 0.5), "z": z}
+
+
+def mixed_2(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    """Two numbers with the spread of one uneven over the levels of a common cause, and a number."""
+    z, w = rng.integers(0, 3, n), rng.standard_normal(n)
+    e = rng.standard_normal(n)
+    x = np.array([0.5, -0.5, 1.0])[z] + w + (1 + z) * e
+    y = np.array([0.0, 0.7, -0.5])[z] + w + rng.standard_normal(n) + strength * e
+    return {"x": x, "y": y, "z": z, "w": w}
+
+
+def mixed_levels_1(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    """Two categories that both follow a number."""
+    z = rng.standard_normal(n)
+    x = (rng.logistic(size=n) < z).astype(int)
+    return {"x": x, "y": (rng.logistic(size=n) < z + 2 * strength * (x - 0.5)).astype(int), "z": z}
+
+
+def mixed_slopes_1(rng: np.random.Generator, n: int, strength: float) -> dict[str, np.ndarray]:
+    """The slope of y on x differs between the levels of z, with mean zero."""
+    z = rng.integers(0, 2, n)
+    x = rng.standard_normal(n)
+    return {"x": x, "y": z + rng.standard_normal(n) + strength * (2 * z - 1) * x, "z": z}
+
+
+CASES: dict[str, Draw] = {f.__name__: f for f in (
+    alone, alone_curved, linear_1, linear_2, skewed_1, curved_1, same_curve_1, curved_2, levels_0, levels_1, levels_2,
+    mixed_0, mixed_1, mixed_2, mixed_levels_1, mixed_slopes_1)}
+NUMBERS, CURVES = ("alone", "linear_1", "linear_2"), ("alone_curved", "curved_1", "same_curve_1", "curved_2")
+LEVELS = ("levels_0", "levels_1", "levels_2")
+MIXED = ("mixed_0", "mixed_1", "mixed_2", "mixed_levels_1", "mixed_slopes_1")
+# What each test says it can do.
+CLAIMS: dict[str, tuple[str, ...]] = {
+    "fisher_z": NUMBERS, "rank_z": (*NUMBERS, "skewed_1"), "chi2": LEVELS, "g2": LEVELS,
+    "gcm": (*NUMBERS, *LEVELS, *MIXED), "degenerate_gaussian": (*NUMBERS, *LEVELS, *MIXED),
+    "conditional_gaussian": (*NUMBERS, *LEVELS, *MIXED),
+    "kci": (*NUMBERS, *CURVES, "mixed_1", "mixed_slopes_1"), "kci_lowrank": (*NUMBERS, *CURVES), "kci_quantum":
+    (*NUMBERS, *CURVES), "rcot": (*NUMBERS, *CURVES), "rcit": (*NUMBERS, *CURVES),
+    "cmi_knn": (*NUMBERS, *CURVES),
+}
+
+
+def p_value(job: tuple[str, str, int, float, int], params: dict | None = None) -> float:
+    """The p-value of (test, case, rows, strength, repeat); NaN where no test is possible."""
+    name, case, n, strength, repeat = job
+    table = table_of(CASES[case](generator(0, case, n, repeat), n, strength))
+    given = tuple(sorted(set(table.names) - {"x", "y"}))
+    answer = load_function(find_card("independence_test", name))(table, "x", "y", given, **(params or {}))
+    return math.nan if answer.p_value is None else answer.p_value
+
+
+def rate(pool: ProcessPoolExecutor, name: str, case: str, n: int, strength: float, repeats: int, params=None) -> float:
+    """Share of p-values below 5 %."""
+    jobs = [(name, case, n, strength, k) for k in range(repeats)]
+    p = np.fromiter(pool.map(partial(p_value, params=params), jobs, chunksize=max(1, repeats // 8)), float, repeats)
+    return float((p < 0.05).sum() / max(np.isfinite(p).sum(), 1))
+
+
+def show(pool: ProcessPoolExecutor, tests: list[str], rows: list[int], strengths: list[float], repeats: int,
+         cases: list[str] | None, params: dict | None = None) -> None:
+    for name in tests:
+        for case in cases or CLAIMS[name]:
+            start = time.perf_counter()
+            seen = [[rate(pool, name, case, n, s, repeats, params) for s in strengths] for n in rows]
+            text = "  ".join(f"n={n} " + " ".join(f"{v:.3f}" for v in row) for n, row in zip(rows, seen, strict=True))
+            print(f"{name:22s} {case:16s} {text}   {time.perf_counter() - start:.0f} s", flush=True)
+
+
+CURVES_OF = (np.tanh, np.sin, lambda v: v**2 / 1.5 - 0.6, lambda v: np.cos(2 * v), lambda v: v)
+
+
+def network(seed: int, d: int = 10, n: int = 500) -> tuple[np.ndarray, np.ndarray]:
+    """Rows (n, d) of a random nonlinear additive model of 12 arrows on average, and its skeleton (d, d)."""
+    rng = np.random.default_rng(seed)
+    arrows = np.triu(rng.random((d, d)) < 2.4 / (d - 1), 1)
+    x = np.zeros((n, d))
+    for j in range(d):
+        total = rng.standard_normal(n) * 0.6
+        for i in np.flatnonzero(arrows[:, j]):
+            total = total + CURVES_OF[rng.integers(5)](1.5 * x[:, i] / max(x[:, i].std(), 1e-9))
+        x[:, j] = (total - total.mean()) / total.std()
+    return x, arrows | arrows.T
+
+
+def search(test: str, sets: int) -> None:
+    """PC at level 5 %: CPU seconds and F1 of the skeleton."""
+    for seed in range(sets):
+        x, truth = network(seed)
+        start = time.process_time()
+        if test == "causal-learn":
+            from causallearn.search.ConstraintBased.PC import pc
+
+            found = pc(x, 0.05, "kci", show_progress=False).G.graph != 0
+        else:
+            from whence.discovery.discovery import discover
+
+            found = discover({f"v{i}": x[:, i] for i in range(x.shape[1])}, test=test, alpha=0.05).graph.marks != 0
+        spent = time.process_time() - start
+        f1 = 2 * np.triu(found & truth).sum() / (np.triu(found).sum() + np.triu(truth).sum())
+        print(f"{test} {seed}: {spent:.2f} s of CPU, F1 {f1:.3f}", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tests", nargs="+", default=list(CLAIMS))
+    parser.add_argument("--cases", nargs="+")
+    parser.add_argument("--rows", nargs="+", type=int, default=[50, 200, 1000])
+    parser.add_argument("--repeats", type=int, default=1000)
+    parser.add_argument("--power", action="store_true")
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--pc", metavar="TEST")
+    given = parser.parse_args()
+    if given.pc:
+        search(given.pc, min(given.repeats, 4))
+        return
+    with ProcessPoolExecutor(given.workers) as pool:
+        strengths = [0.2, 0.4, 0.6, 1.0] if given.power else [0.0]
+        show(pool, given.tests, given.rows, strengths, given.repeats, given.cases)
+
+
+if __name__ == "__main__":
+    main()
