@@ -231,9 +231,9 @@ def learn_posterior(asked: Scored, knowledge: Knowledge | None, parameters: Mapp
     progress.end()
     names = found.names
     details = {
-        "edges": _by_name(names, found.edges), "paths": _by_name(names, found.paths),
-        "adjacent": _by_name(names, found.edges + found.edges.T),
-        "markov_blankets": None if found.blankets is None else _by_name(names, found.blankets),
+        "edges": by_name(names, found.edges), "paths": by_name(names, found.paths),
+        "adjacent": by_name(names, found.edges + found.edges.T),
+        "markov_blankets": None if found.blankets is None else by_name(names, found.blankets),
         "best_probability": found.best_probability, "log_total": found.log_total, "max_parents": found.max_parents,
         "rounding_error": found.error,
     }
@@ -241,16 +241,23 @@ def learn_posterior(asked: Scored, knowledge: Knowledge | None, parameters: Mapp
     return learned_dag(asked, found.best.marks == ARROW, may, knowledge, found.remarks[len(asked.remarks):], details)
 
 
-def _by_name(names: tuple[str, ...], table: np.ndarray) -> dict[str, dict[str, float]]:
+def by_name(names: tuple[str, ...], table: np.ndarray) -> dict[str, dict[str, float]]:
+    """A (d, d) table as numbers by row and column name, without the diagonal."""
     return {a: {b: float(table[i, j]) for j, b in enumerate(names) if i != j} for i, a in enumerate(names)}
 
 
-def _cautions(asked: Scored, most: int, given: int | None) -> list[Remark]:
+def approximate(asked: Scored) -> list[Remark]:
+    """A remark where the score is not a marginal likelihood."""
     out = []
     if asked.score.method not in BAYESIAN:
         text = (f"The score {asked.score.method!r} only approximates the log probability of the data, better with more "
                 "rows; so do the probabilities of graphs.")
         out.append(Remark("approximate_posterior", text, (), {"score": asked.score.method}))
+    return out
+
+
+def _cautions(asked: Scored, most: int, given: int | None) -> list[Remark]:
+    out = approximate(asked)
     if given is None and most < len(asked.names) - 1:
         text = f"With {len(asked.names)} columns, graphs with more than {most} parents of one variable were left out."
         out.append(Remark("parents_limited", text, (), {"max_parents": most}))
