@@ -61,3 +61,50 @@ def test_knowledge_parameters_and_bad_input() -> None:
     with pytest.raises(WhenceError) as error:
         alpha_path(data, colider="majority")
     assert error.value.code == "unknown_parameter"
+
+
+def test_ranges_are_narrowed_to_the_p_values_at_their_ends() -> None:
+    """Two variables: the edge comes exactly at the p-value of their one test."""
+    rng = np.random.default_rng(3)
+    a = rng.standard_normal(300)
+    data = {"a": a, "b": 0.15 * a + rng.standard_normal(300)}
+    p = discover(data).evidence.of("a", "b").p_value
+    path = alpha_path(data)
+    assert isinstance(path, AlphaPath)
+    apart, joined = path.of("a", "b")
+    assert (apart.edge, joined.edge) == (None, "---") and joined.p_value is None
+    assert apart.p_value == p and apart.high < p <= joined.low < 1.02 * apart.high
+    assert 1 < path.precision <= 1.02 and len(path.alphas) < 40
+    wide = alpha_path(data, [p / 30, p * 30], precision=2)
+    assert isinstance(wide, AlphaPath) and 1 < wide.precision <= 2
+
+
+def test_marks_have_ranges_of_their_own_and_a_picture() -> None:
+    rng = np.random.default_rng(1)
+    a, b = rng.standard_normal((2, 400))
+    c = a + b + rng.standard_normal(400)
+    d = 0.16 * a + rng.standard_normal(400)
+    path = alpha_path({"a": a, "b": b, "c<&": c, "d": d})
+    assert isinstance(path, AlphaPath)
+    for x, y in path.pairs:
+        for mark in path.of_mark(x, y):
+            for alpha, graph in zip(path.alphas, path.graphs, strict=True):
+                if mark.low <= alpha <= mark.high:
+                    edges = {(u, v): e for u, e, v in graph.edges()}
+                    edge = edges.get((x, y)) or {"-->": "<--"}.get(edges.get((y, x), ""), edges.get((y, x)))
+                    expected = {None: None, "-->": "arrow", "<--": "tail", "---": "open"}[edge]
+                    assert mark.mark == expected
+    assert {m.mark for m in path.of_mark("a", "c<&")} >= {"arrow"}
+    assert {m.mark for m in path.of_mark("c<&", "a")} <= {"tail", "open", None}
+    picture = path._repr_html_()
+    assert "<svg" in picture and "c&lt;&amp;" in picture and "c<&" not in picture
+    assert picture.count("<rect") == sum(len(path.of(x, y)) for x, y in path.pairs)
+
+
+def test_a_method_without_tests_has_no_levels() -> None:
+    rng = np.random.default_rng(1)
+    data = {"a": rng.standard_normal(50), "b": rng.standard_normal(50)}
+    for bad in ({"method": "boss"}, {"precision": 1.0}, {"precision": "fine"}):
+        with pytest.raises(WhenceError) as error:
+            alpha_path(data, **bad)
+        assert error.value.code == "bad_parameter"

@@ -45,6 +45,27 @@ class Nodes:
     remarks: tuple[Remark, ...]
 
 
+@dataclass(frozen=True, eq=False)
+class Columns:
+    """names: the nodes, sorted. table: the data, for methods that read it themselves. remarks: as in ``Nodes``."""
+
+    names: tuple[str, ...]
+    table: Table
+    remarks: tuple[Remark, ...]
+
+
+def columns_of(table: Table, kinds: tuple[str, ...], method: str) -> Columns | Refused:
+    """The nodes, for a method that reads the table itself. Raises ``WhenceError`` (``wrong_kind``)."""
+    found = nodes(table)
+    if isinstance(found, Refused):
+        return found
+    for n in found.names:
+        if table.kind(n) not in kinds:
+            raise WhenceError(f"Column {n!r} is {table.kind(n)}; {method!r} takes {', '.join(kinds)}.",
+                              code="wrong_kind", value=n, allowed=kinds, hint="Leave this column out.")
+    return Columns(found.names, table, found.remarks)
+
+
 def nodes(table: Table) -> Nodes | Refused:
     """Which columns can be nodes.
 

@@ -15,7 +15,7 @@ from whence.core.progress import SILENT, Progress
 from whence.core.registry import find_card, load_function
 from whence.core.result import Provenance, Refused, Remark, fields_to_plain, versions
 from whence.data.table import Table
-from whence.discovery.columns import Prepared, prepare
+from whence.discovery.columns import Columns, Prepared, columns_of, prepare
 from whence.discovery.evidence import PairTable, TripleEvidence
 from whence.discovery.learned import EdgeScores, Learned
 from whence.discovery.scored import Scored, scored
@@ -96,7 +96,7 @@ def discover(
                           allowed="Knowledge or None")
     if knowledge:
         knowledge.validate(table.names)
-    prepared = _prepared(table, parameters)
+    prepared = _prepared(card, table, parameters)
     if isinstance(prepared, Refused):
         return prepared
     known = about_nodes(knowledge, prepared) if knowledge else None
@@ -115,16 +115,19 @@ def discover(
                      summary, known, learned.score, learned.details)
 
 
-def _prepared(table: Table, parameters: Mapping[str, Any]) -> Prepared | Scored | Refused:
-    """What the method works on: a card that has the parameter ``score`` is given a score, any other tests."""
+def _prepared(card: Card, table: Table, parameters: Mapping[str, Any]) -> Prepared | Scored | Columns | Refused:
+    """What the method works on: a card that has the parameter ``score`` is given a score, one that has ``test`` tests,
+    any other the columns."""
     if "score" in parameters:
         return scored(table, parameters)
+    if "test" not in parameters:
+        return columns_of(table, card.data_kinds, card.name)
     return prepare(table, parameters["alpha"], parameters["test"], parameters.get("missing", "testwise"))
 
 
-def _learned(card: Card, prepared: Prepared | Scored, knowledge: Knowledge | None, parameters: Mapping[str, Any],
-             seed: int, progress: Progress) -> Learned:
-    if isinstance(prepared, Scored):
+def _learned(card: Card, prepared: Prepared | Scored | Columns, knowledge: Knowledge | None,
+             parameters: Mapping[str, Any], seed: int, progress: Progress) -> Learned:
+    if not isinstance(prepared, Prepared):
         return load_function(card)(prepared, knowledge, parameters, seed, progress)
     return load_function(card)(prepared.tests, prepared.names, knowledge, parameters, progress)
 
@@ -137,7 +140,7 @@ def as_table(source: Any) -> Table:
     return read(source)
 
 
-def about_nodes(knowledge: Knowledge, prepared: Prepared | Scored) -> Knowledge:
+def about_nodes(knowledge: Knowledge, prepared: Prepared | Scored | Columns) -> Knowledge:
     """The knowledge without statements on columns that were left out; a required arrow cannot be dropped so."""
     nodes = set(prepared.names)
     for pair in knowledge.required:
@@ -161,7 +164,7 @@ def _learn(
     seed: int,
 ) -> Graph | None:
     """The graph of one bootstrap sample, or None when it cannot be used. A required node may be constant in it."""
-    prepared = _prepared(table.select(nodes), parameters)
+    prepared = _prepared(card, table.select(nodes), parameters)
     if isinstance(prepared, Refused):
         return None
     if knowledge and not set(prepared.names).issuperset(n for pair in knowledge.required for n in pair):
