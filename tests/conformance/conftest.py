@@ -58,7 +58,8 @@ SPEC = Spec("adjustment", ("dose",), ("score",), controls=("age", "income", "sit
 BETWEEN = Spec("frontdoor", ("dose",), ("score",), mediators=("age", "grade"), controls=("income",))
 BY_FORMULA = Spec("id", ("dose",), ("score",), graph="site --> dose; dose --> grade; site --> grade; grade --> score; "
                   "site --> score; dose <-> score")
-OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA}  # methods with a strategy of their own
+BY_CHANCE = Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age", "site"))
+OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE}  # methods with a strategy of their own
 
 
 def usable(card: Card, table: Table) -> list[str]:

@@ -32,11 +32,11 @@ def test_auto(sample, spec, changes, method):
     assert isinstance(effect, Effect) and effect.method == method
 
 
-@pytest.mark.parametrize("strategy", ["iv", "rdd", "did", "event_study", "synthetic_control"])
+@pytest.mark.parametrize("strategy", ["rdd", "did", "event_study", "synthetic_control"])
 def test_other_strategies_are_refused(sample, spec, strategy):
     answer = estimate(sample(50, 1).table, spec(strategy))
     assert isinstance(answer, Refused) and answer.code == "no_estimator"
-    assert answer.evidence == {"strategy": strategy, "available": ["rct", "adjustment", "frontdoor", "id"]}
+    assert answer.evidence == {"strategy": strategy, "available": ["rct", "adjustment", "frontdoor", "id", "iv"]}
     assert "'rct'" in answer.remedy and "'adjustment'" in answer.remedy
 
 

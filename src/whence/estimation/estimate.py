@@ -27,14 +27,16 @@ from whence.identification.spec import Spec
 if TYPE_CHECKING:
     from whence.identification.identify import Identified, NotIdentified
 
-STRATEGIES = ("rct", "adjustment", "frontdoor", "id")
-OWN = {"frontdoor": "frontdoor", "id": "plugin"}  # strategies with a method of their own
+STRATEGIES = ("rct", "adjustment", "frontdoor", "id", "iv")
+OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv"}  # strategies with a method of their own
 QUANTITIES = ("ATE", "ATT", "ATC")
 DESIGN = {
     "rct": "Who was treated was decided by chance.",
     "adjustment": "Nothing outside the controls affects both the treatment and the outcome.",
     "frontdoor": "The treatment affects the outcome only through the mediators.",
     "id": "The graph shows every common cause, and no arrow is missing.",
+    "iv": "Given the controls, the instruments are as good as chosen by chance, and they affect the outcome only "
+          "through the treatment.",
 }
 FEWEST_FOR_AIPW = 20  # rows in the smallest arm
 ROWS_PER_COLUMN = 3
@@ -152,6 +154,8 @@ def _out_of_reach(spec: Spec, method: str) -> Refused | None:
             "The strategies that can be estimated are " + ", ".join(repr(s) for s in STRATEGIES) + ".",
         )
     quantities = QUANTITIES[:1] if spec.strategy in OWN else QUANTITIES
+    if spec.strategy == "iv":
+        quantities = ("ATE", "LATE")
     if spec.quantity not in quantities:
         return Refused(
             "quantity_not_available", f"The quantity {spec.quantity!r} cannot be estimated by {spec.strategy!r} yet.",
@@ -177,6 +181,9 @@ def with_formula_columns(spec: Spec) -> Spec | Refused:
     if spec.strategy == "frontdoor" and not spec.mediators:
         raise WhenceError("The front door needs its mediators.", code="missing_role", value="mediators",
                           hint="Name them in the spec: mediators=(...).")
+    if spec.strategy == "iv" and not spec.instruments:
+        raise WhenceError("This design needs its instruments.", code="missing_role", value="instruments",
+                          hint="Name them in the spec: instruments=(...).")
     if spec.strategy != "id":
         return spec
     found = formula(spec)
@@ -185,8 +192,8 @@ def with_formula_columns(spec: Spec) -> Spec | Refused:
 
 def unadjusted(spec: Spec) -> Spec:
     """The spec of the plain comparison of the same treatment values, without what the strategy uses."""
-    return spec.replace(strategy="adjustment", controls=(), mediators=(), formula_columns=(), graph=None,
-                        assumptions=())
+    return spec.replace(strategy="adjustment", quantity="ATE", controls=(), mediators=(), instruments=(),
+                        formula_columns=(), graph=None, assumptions=())
 
 
 def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, answer: Answer) -> Effect:
@@ -206,9 +213,11 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
         diagnostics["clusters"] = data.n_clusters
     first = found[0]
     return Effect(
-        estimate=first.estimate, standard_error=first.standard_error, interval=first.interval, p_value=first.p_value,
-        n=data.n, quantity=asked.quantity, method=card.name, spec=data.spec, contrast=data.treatment.contrast,
-        level=level, df=degrees_of_freedom(answer), comparisons=comparisons, diagnostics=diagnostics,
+        estimate=first.estimate, standard_error=first.standard_error, interval=answer.interval or first.interval,
+        p_value=first.p_value if answer.p_value is None else answer.p_value, n=data.n,
+        quantity="LATE" if asked.strategy == "iv" else asked.quantity, method=card.name, spec=data.spec,
+        contrast=data.treatment.contrast, level=level, df=degrees_of_freedom(answer),
+        comparisons=comparisons, diagnostics=diagnostics,
         warnings=data.remarks + answer.remarks,
         assumptions=tuple(dict.fromkeys((*_design(asked), COMMON, *_own(card, asked), *asked.assumptions))),
         provenance=Provenance(

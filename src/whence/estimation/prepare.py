@@ -72,7 +72,8 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     """Choose the rows, code treatment and outcome, and check what every estimator needs.
 
     Rows: those in the population with no missing value in treatment, outcome, controls, mediators (front
-    door), the formula's columns (ID), cluster and weights; lost rows are counted by column in a remark.
+    door), the formula's columns (ID), instruments (IV), cluster and weights; lost rows are counted by column in a
+    remark.
     Refused, with evidence: ``no_rows``, ``treatment_constant``, ``outcome_constant``, ``outcome_not_numeric``,
     ``infinite_values``, ``out_of_scale``, ``small_arm``, ``too_few_clusters``, ``bad_weights``,
     ``control_is_treatment``, ``control_is_outcome``.
@@ -206,7 +207,8 @@ def satisfied(column: Column, condition: Condition) -> np.ndarray:
 
 def _between(spec: Spec) -> tuple[str, ...]:
     """What the design uses besides treatment, outcome and controls."""
-    return {"frontdoor": spec.mediators, "id": spec.formula_columns}.get(spec.strategy, ())
+    between = {"frontdoor": spec.mediators, "id": spec.formula_columns, "iv": spec.instruments}
+    return between.get(spec.strategy, ())
 
 
 def _outcome(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Remark]] | Refused:

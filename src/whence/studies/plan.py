@@ -15,6 +15,7 @@ from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark, fields_to_plain
 from whence.data.table import Table
 from whence.discovery.discovery import Discovery, discover
+from whence.estimation.estimate import STRATEGIES
 from whence.graphs.ancestry import possible_descendants
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
@@ -285,11 +286,13 @@ def _from_words(
         choices.append(Remark("design", f"The treatment was assigned at random: {reading.randomised!r}"))
         controls = controls or ()
     elif controls is None and cue is not None:
+        here = cue.strategy in STRATEGIES
         refused = Refused(
             "no_estimator", f"The description says {cue.words!r}, which points to {cue.design}. That design cannot be "
-            "estimated yet, and adjusting for covariates would answer another question.",
-            {"strategy": cue.strategy, "sentence": cue.sentence},
-            "To adjust all the same, name what to adjust for with controls=[...] (--controls), or give a graph.")
+            f"{'worked out from words' if here else 'estimated'} yet, and adjusting for covariates would answer "
+            "another question.", {"strategy": cue.strategy, "sentence": cue.sentence},
+            ("Give a spec that names the instruments. " if here else "")
+            + "To adjust all the same, name what to adjust for with controls=[...] (--controls), or give a graph.")
         return Plan(None, refused, tuple(choices))
     elif controls is None:
         controls, left_out = choose_controls(table, treatment, outcome, described)
