@@ -11,7 +11,8 @@ import numpy as np
 from whence.core.card import Parameter
 from whence.core.result import Refused, Remark
 from whence.data.table import Table
-from whence.discovery.columns import nodes
+from whence.discovery.columns import nodes, prepare
+from whence.discovery.independence import Tests
 from whence.discovery.learned import EdgeScore, EdgeScores, Learned, class_under
 from whence.graphs.graph import ARROW, TAIL
 from whence.graphs.knowledge import Knowledge
@@ -33,24 +34,33 @@ SCORE_PARAMETERS = (
 
 @dataclass(frozen=True, eq=False)
 class Scored:
-    """names: the nodes, sorted. score: of graphs over them. remarks: what was left out and what to be wary of."""
+    """names: the nodes, sorted. score: of graphs over them. remarks: what was left out and what to be wary of. tests:
+    about the nodes, for a method that has the parameter ``test`` too."""
 
     names: tuple[str, ...]
     score: Score
     remarks: tuple[Remark, ...]
+    tests: Tests | None = None
 
 
 def scored(table: Table, parameters: Mapping[str, Any]) -> Scored | Refused:
-    """The nodes of the search and the score of graphs over them, as ``SCORE_PARAMETERS`` ask.
+    """The nodes of the search and the score of graphs over them, as ``SCORE_PARAMETERS`` ask, and tests where asked.
 
-    Raises ``WhenceError`` as ``whence.stats.score.choose.score`` does.
+    Raises ``WhenceError`` as ``whence.stats.score.choose.score`` and ``prepare`` do.
     """
     found = nodes(table)
     if isinstance(found, Refused):
         return found
     given = {key: parameters[key] for key in ("penalty", "gamma", "sample_size")}
     chosen = score(table, found.names, parameters["score"], given)
-    return Scored(found.names, chosen, (*found.remarks, *chosen.remarks))
+    remarks = (*found.remarks, *chosen.remarks)
+    if "test" not in parameters:
+        return Scored(found.names, chosen, remarks)
+    prepared = prepare(table, parameters["alpha"], parameters["test"])
+    if isinstance(prepared, Refused):
+        return prepared
+    said = set(map(str, remarks))
+    return Scored(found.names, chosen, (*remarks, *(r for r in prepared.remarks if str(r) not in said)), prepared.tests)
 
 
 def learned_dag(asked: Scored, arrows: np.ndarray, may: np.ndarray, knowledge: Knowledge | None,
