@@ -12,7 +12,13 @@ __all__ = ["IndependenceTest", "choose", "test"]
 
 
 def choose(kinds: Iterable[str]) -> str:
-    """``"fisher_z"`` when all kinds are numeric, ``"chi2"`` when all have levels, else ``"gcm"``."""
+    """``"fisher_z"`` when all kinds are numeric, ``"chi2"`` when all have levels, else ``"gcm"``.
+
+    Of the three tests of mixed data (``bench/citest.py``), the generalised covariance measure keeps its level at 50,
+    200 and 1,000 rows in every case, uneven noise among them, and has the power of the degenerate Gaussian ratio.
+    The conditional Gaussian ratio alone sees slopes that differ between levels, but has less power for the rest, and
+    is only approximate for two categories given numbers.
+    """
     kinds = set(kinds)
     if kinds <= NUMERIC:
         return "fisher_z"

@@ -10,7 +10,7 @@ from collections.abc import Callable, Hashable, Iterable
 import numpy as np
 
 from whence.data.table import CODED, Column, Table
-from whence.stats.citest.quantum import fidelity, states
+from whence.stats.citest.quantum import LAYERS, fidelity, qubits, states
 
 KERNELS = ("gaussian", "cosine", "quantum")
 MOST_BYTES = 256 * 2**20  # of remembered arrays per table
@@ -95,7 +95,9 @@ def columns_of(points: np.ndarray, kernel: str, width: float) -> Callable[[int],
         return lambda i: np.exp(squared_distances(points, points[i : i + 1])[:, 0] / (-2 * width * width))
     if kernel == "cosine":
         return lambda i: (np.cos((points - points[i]) / (2 * width)) ** 2).prod(axis=1)
-    made = states(points / width)
+    # Layers add up the turns of a qubit, and qubits multiply overlaps: this keeps the width near that of one qubit.
+    repeated = LAYERS * math.sqrt(qubits(points.shape[1]) / points.shape[1])
+    made = states(points / (width * repeated))
     return lambda i: fidelity(made, made[i])
 
 
