@@ -83,7 +83,7 @@ def conditional_gaussian(numbers: list[np.ndarray], codes: list[np.ndarray], whi
     whole = _cells(np.array([c for c, number in zip(codes, which, strict=True) if not number]).reshape(-1, n))
     d = sum(which)
     usable = np.bincount(whole)[whole] > d + 2
-    if not (which[0] or which[1]) and not usable.all():
+    if not usable.any() or (not (which[0] or which[1]) and not usable.all()):
         return ChiSquare(0.0, 0, None, n)
     total, mean, df = 0.0, 0.0, 0
     others = list(range(2, len(which)))
