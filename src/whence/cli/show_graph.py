@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from whence.cli import screen
 from whence.core.result import Refused
+from whence.discovery.alpha_path import AlphaPath
 from whence.discovery.discovery import Discovery
 from whence.discovery.learned import EdgeScore
 from whence.report import numbers
@@ -58,6 +59,26 @@ def _support(found: Discovery, a: str, mark: str, b: str) -> tuple[str, ...]:
         return shown
     pair = found.stability.of(a, b)
     return *shown, numbers.percent(pair.joined), numbers.percent(pair.share(a, mark))
+
+
+def show_path(path: AlphaPath) -> None:
+    """For each pair that some level joins, what joins it from which level to which."""
+    screen.heading("Which edges hold at which level of the tests")
+    screen.say(f"{len(path.alphas)} levels from {path.alphas[0]:.2g} to {path.alphas[-1]:.2g}.")
+    rows = []
+    for a, b in path.pairs:
+        for held in path.of(a, b):
+            edge = f"{a} {held.edge} {b}" if held.edge else f"{a}, {b} not joined"
+            end = "" if held.p_value is None else f"{held.p_value:.3g}"
+            rows.append((edge, f"{held.low:.3g}", f"{held.high:.3g}", end))
+    if not rows:
+        screen.say("No level joins any two columns.")
+        return
+    screen.say()
+    head = ("edge", "from level", "to level", "p-value at the end")
+    screen.table(head, rows, right=head[1:])
+    screen.say()
+    screen.say("Without a p-value, a range ends because other edges change there, or at the last level tried.")
 
 
 def show_refusal(refused: Refused) -> None:
