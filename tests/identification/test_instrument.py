@@ -214,6 +214,6 @@ def test_the_search_without_reasons_finds_the_same(degree: int) -> None:
         for x, y in itertools.permutations(graph.observed[:4], 2):
             full = instruments(graph, x, y)
             found = full.found if isinstance(full, Instruments) else ()
-            assert first_instruments(graph, x, y) == found
+            assert first_instruments(graph, x, y) == (tuple(i for i in found if not i.given) or found)
             some += bool(found)
     assert some

@@ -151,13 +151,20 @@ def instruments(graph: Graph | Any, treatment: str, outcome: str,
 
 
 def first_instruments(graph: Graph, treatment: str, outcome: str) -> tuple[Instrument, ...]:
-    """Those that ``instruments`` finds, in the same order, without the reasons why the other nodes are none."""
+    """The first of those that ``instruments`` finds: all that need no controls, or where none does, all others.
+
+    One search tells of every node whether it needs controls, which is why a refusal can afford to name these.
+    """
     problem, graph = _problem(graph, treatment, outcome)
     if not problem.causal:
         return ()
     near, bits = Nearness.of(problem), graph.bits
+    tried = problem.measured & ~(problem.treatments | problem.outcomes)
+    free = [z for z in ones(tried & ~near.past) if near.relates(z, 0)]
+    if free:
+        return tuple(Instrument(bits.names[z]) for z in free)
     found = []
-    for z in ones(problem.measured & ~(problem.treatments | problem.outcomes)):
+    for z in ones(tried):
         given = near.separator(z)
         if given is not None and near.relates(z, given):
             found.append(Instrument(bits.names[z], bits.sorted_of(given)))
