@@ -10,9 +10,12 @@ from tests.reference.graphs_by_definition import all_dags
 
 from whence.core.errors import WhenceError
 from whence.graphs.claims import KINDS, claim, claims
-from whence.graphs.classes import CPDAG, PAG
-from whence.graphs.equivalent_mags import equivalent_mags
-from whence.graphs.orient import class_of
+from whence.graphs.classes import ADMG, CPDAG, DAG, MPDAG, PAG
+from whence.graphs.equivalent_mags import MagBits, equivalent_mags, says
+from whence.graphs.graph import marks_from_edges, matrices_from_edges
+from whence.graphs.mag import to_mag
+from whence.graphs.orient import class_of, meek
+from whence.graphs.pag import to_pag
 
 
 def reached(pairs, start, avoid):
@@ -62,6 +65,56 @@ def test_every_class_of_few_nodes_against_all_its_members(names):
                     assert arrows in members and truth(arrows, names, kind, a, b) == holds
 
 
+def members_of(graph):
+    """Every DAG of a CPDAG or MPDAG, as sets of arrows, by trying all directions of the --- edges."""
+    names = graph.names
+    known = {(x, y) for x, edge, y in graph.edges() if edge == "-->"}
+    known |= {(y, x) for x, edge, y in graph.edges() if edge == "<--"}
+    open_edges = [(x, y) for x, edge, y in graph.edges() if edge == "---"]
+    adjacent = known | set(open_edges)
+    adjacent |= {(y, x) for x, y in adjacent}
+
+    def colliders(pairs):
+        return {(frozenset((x, y)), z) for x, z in pairs for y, w in pairs
+                if w == z and x != y and (x, y) not in adjacent}
+
+    wanted = colliders(known)
+    for turned in itertools.product((False, True), repeat=len(open_edges)):
+        pairs = known | {(y, x) if turn else (x, y) for (x, y), turn in zip(open_edges, turned, strict=True)}
+        if colliders(pairs) == wanted and not any(k in reached(pairs, k, None) for k in names):
+            yield pairs
+
+
+@pytest.mark.parametrize("kind, many", [
+    ("CPDAG", 6), ("MPDAG", 6), pytest.param("CPDAG", 300, marks=pytest.mark.slow),
+    pytest.param("MPDAG", 300, marks=pytest.mark.slow),
+])
+def test_random_classes_of_five_nodes_against_all_members(kind, many):
+    rng = np.random.default_rng(3)
+    names = tuple("abcde")
+    for _ in range(many):
+        order = [names[k] for k in rng.permutation(5)]
+        dense = rng.uniform(0.3, 1)
+        pairs = [pair for pair in itertools.combinations(order, 2) if rng.random() < dense]
+        marks = class_of(marks_from_edges(names, [(x, "-->", y) for x, y in pairs]))
+        if kind == "MPDAG":  # what is known besides the class: some of the arrows
+            told = [(names.index(x), names.index(y)) for x, y in pairs
+                    if marks[names.index(x), names.index(y)] == 3 and rng.random() < 0.4]
+            for arrow in told:
+                marks = meek(marks, [arrow]) if marks[arrow] == 3 else marks
+        graph = (CPDAG if kind == "CPDAG" else MPDAG)(names, marks)
+        members = list(members_of(graph))
+        for a, b in itertools.combinations(names, 2):
+            for found in claims(graph, a, b):
+                want = verdict([truth(m, names, found.kind, found.a, found.b) for m in members])
+                assert found.verdict == want, (graph, found)
+                for witness, holds in ((found.holds_in, True), (found.fails_in, False)):
+                    assert (witness is not None) == (want in ("some", "all" if holds else "none"))
+                    if witness is not None:
+                        arrows = {(x, y) if edge == "-->" else (y, x) for x, edge, y in witness.edges()}
+                        assert arrows in members and truth(arrows, names, found.kind, found.a, found.b) == holds
+
+
 def mag_classes():
     for members in naive.classes(4, list(itertools.combinations(range(4), 2)), naive.CHOICES):
         kept = members[~((members == 3) & (members.transpose(0, 2, 1) == 3)).any((1, 2))]
@@ -91,6 +144,74 @@ def test_who_causes_whom_in_every_pag_of_four_nodes():
             }
             for kind, holds in want.items():
                 assert found.of(kind).verdict == verdict(holds), (graph, found.of(kind))
+
+
+def shows(found, members):
+    """Whether each witness of a claim about a PAG is a member and says what it is shown for; the claims lacking one."""
+    lacking = 0
+    names = found.graph.names
+    for one in found:
+        at = one.kind, names.index(one.a), names.index(one.b)
+        for witness, said in ((one.holds_in, "all"), (one.fails_in, "none")):
+            if witness is not None:
+                assert witness.marks.tobytes() in members and says(MagBits(witness.marks), *at) == said, (found, one)
+                assert one.verdict in (said, "some")
+        lacking += one.verdict == "some" and one.kind != "common_cause" and None in (one.holds_in, one.fails_in)
+    return lacking
+
+
+def random_pag_class(rng, d):
+    """The PAG of a random graph with hidden causes, and all its members by one change of a mark at a time."""
+    names = tuple("abcdefgh"[:d])
+    arrows, spouses = rng.random((2, d, d)) < rng.uniform([0.3, 0.1], [0.9, 0.4])[:, None, None]
+    order = rng.permutation(d)
+    pairs = [(names[order[i]], names[order[j]], i, j) for i, j in itertools.combinations(range(d), 2)]
+    edges = [(x, "-->", y) for x, y, i, j in pairs if arrows[i, j]]
+    edges += [(x, "<->", y) for x, y, i, j in pairs if spouses[i, j]]
+    marks, bidirected = matrices_from_edges(names, edges)
+    mag = to_mag(ADMG(names, marks, frozenset(), bidirected))
+    return to_pag(mag), np.array(list(equivalent_mags(mag.marks, 10**6)))
+
+
+@pytest.mark.parametrize("d, many", [(5, 4), pytest.param(5, 100, marks=pytest.mark.slow)])
+def test_random_pags_of_five_nodes_against_all_members(d, many):
+    rng = np.random.default_rng(5)
+    for _ in range(many):
+        graph, members = random_pag_class(rng, d)
+        below = naive.closure((members == 2) & (members.transpose(0, 2, 1) == 3))
+        keys, bits = {m.tobytes() for m in members}, [MagBits(m) for m in members]
+        for i, j in itertools.combinations(range(d), 2):
+            found = claims(graph, graph.names[i], graph.names[j], budget=10**6)
+            assert shows(found, keys) == 0, found
+            third = [k for k in range(d) if k not in (i, j)]
+            want = {
+                "causes": below[:, i, j], "parent": (members[:, i, j] == 2) & (members[:, j, i] == 3),
+                "indirect": np.any([below[:, i, k] & below[:, k, j] for k in third], axis=0),
+                "common_effect": np.any([below[:, i, k] & below[:, j, k] for k in third], axis=0),
+            }
+            for kind, holds in want.items():
+                assert found.of(kind).verdict == verdict(holds), (graph, found.of(kind))
+            told = {says(one, "common_cause", i, j) for one in bits}
+            assert found.of("common_cause").verdict == (told.pop() if len(told) == 1 else "some"), graph
+
+
+def test_members_built_for_a_big_pag_belong_to_it_and_decide():
+    """30 measured nodes: the walk through members would not end; those built must be members and settle nearly all."""
+    rng = np.random.default_rng(11)
+    names = tuple(f"v{k:02d}" for k in range(35))
+    claimed = undecided = 0
+    for _ in range(6):
+        order = rng.permutation(35)
+        edges = [(names[order[i]], "-->", names[order[j]]) for i, j in itertools.combinations(range(35), 2)
+                 if rng.random() < 0.08]
+        graph = to_pag(DAG(names, marks_from_edges(names, edges), frozenset(names[:5])))
+        for _ in range(3):
+            k, j = map(int, rng.choice(np.argwhere(graph.marks == 1)))
+            found = claims(graph, graph.names[j], graph.names[k])
+            claimed, undecided = claimed + len(found), undecided + sum(one.verdict == "undecided" for one in found)
+            for member in {m for one in found for m in (one.holds_in, one.fails_in) if m is not None}:
+                assert to_pag(member) == graph
+    assert claimed == 144 and undecided <= 3
 
 
 def test_a_mag_leaves_a_common_cause_open_beside_an_arrow_that_is_not_visible():

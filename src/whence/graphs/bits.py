@@ -16,9 +16,10 @@ import numpy as np
 
 
 def rows(matrix: np.ndarray) -> list[int]:
-    """Each row of a boolean (d, d) matrix as a bit set."""
+    """Each row of a boolean matrix as a bit set."""
     packed = np.packbits(matrix, axis=1, bitorder="little")
-    return [int.from_bytes(row.tobytes(), "little") for row in packed]
+    data, width = packed.tobytes(), packed.shape[1]
+    return [int.from_bytes(data[at:at + width], "little") for at in range(0, len(data), max(width, 1))]
 
 
 def matrix(table: Sequence[int]) -> np.ndarray:

@@ -13,12 +13,13 @@ from whence.core.errors import WhenceError, unknown_name
 from whence.core.result import fields_to_plain
 from whence.graphs.build import graph as as_graph
 from whence.graphs.classes import ADMG, CPDAG, DAG, MAG, MPDAG, PAG
-from whence.graphs.equivalent_mags import equivalent_mags, says
 from whence.graphs.graph import TAIL, Graph, matrices_from_edges
+from whence.graphs.member_search import Met, settle
 from whence.graphs.orient import extension
 from whence.graphs.possible import PagReach
 from whence.graphs.separation import separated
 from whence.graphs.terms import TERMS, Spent, shortest, with_term, without_terms
+from whence.graphs.zhang import class_of_mag
 
 # Kind -> how it is said of a and b.
 KINDS = {
@@ -225,44 +226,33 @@ def _why(verdict: str, arrows: str, member: str) -> str:
 
 
 def _of_mags(graph: MAG | PAG, asked: list[tuple[str, str, str]], budget: int) -> list[Claim]:
-    """By the marks of the PAG where they decide, else by going through equivalent MAGs until both answers are met."""
+    """By the marks of the PAG where they decide, else by members until both answers are met."""
     order = sorted(range(len(graph)), key=graph.names.__getitem__)
-    bits = graph.bits
+    back = np.ix_(*[np.argsort(order)] * 2)
+    rank = graph.bits.rank
     member = graph.member if isinstance(graph, PAG) else graph
-    start = member.marks[np.ix_(order, order)]
-    at = [(kind, bits.rank[a], bits.rank[b]) for kind, a, b in asked]
-    reach = PagReach(graph.marks[np.ix_(order, order)])
-    known = [_shown(reach, member, one, names) for one, names in zip(at, asked, strict=True)]
-    holds: list[np.ndarray | None] = [None] * len(asked)
-    fails: list[np.ndarray | None] = [None] * len(asked)
-    open_in: list[np.ndarray | None] = [None] * len(asked)
-    waiting = [k for k in range(len(asked)) if known[k] is None]
-    tried = 0
-    for marks in equivalent_mags(start, budget if isinstance(graph, PAG) else 1):
-        tried += 1
-        for k in list(waiting):
-            answer = says(marks, *at[k])
-            place = {"all": holds, "none": fails, "some": open_in}[answer]
-            place[k] = marks
-            if open_in[k] is not None or (holds[k] is not None and fails[k] is not None):
-                known[k] = "some"
-                waiting.remove(k)
-        if not waiting:
-            break
-    finished = isinstance(graph, MAG) or tried < budget
-    for k in waiting:
-        known[k] = "undecided" if not finished else "none" if holds[k] is None else "all"
-    back = np.argsort(order)
+    start, marks = (one.marks[np.ix_(order, order)] for one in (member, graph))
+    at = [(kind, rank[a], rank[b]) for kind, a, b in asked]
+    reach = PagReach(marks)
+    met = Met(at, [_shown(reach, member, one, names) for one, names in zip(at, asked, strict=True)])
+    met.meet(start)
+    met.complete = isinstance(graph, MAG)
+    if not met.complete:
+        settle(met, marks, start, budget)
+    mags = {start.tobytes(): member}
 
-    def mag(marks: np.ndarray | None) -> MAG | None:
-        return None if marks is None else MAG(graph.names, marks[np.ix_(back, back)])
+    def mag(one: np.ndarray | None) -> MAG | None:
+        if one is not None and one.tobytes() not in mags:
+            if (class_of_mag(one) != marks).any():
+                raise RuntimeError("a member was built outside its class")
+            mags[one.tobytes()] = MAG(graph.names, one[back])
+        return None if one is None else mags[one.tobytes()]
 
     out = []
     for k, (kind, a, b) in enumerate(asked):
-        yes, no = mag(holds[k]), mag(fails[k])
-        if known[k] in ("all", "none"):
-            yes, no = (member, None) if known[k] == "all" else (None, member)
-        out.append(Claim(kind, a, b, str(known[k]), _mag_why(str(known[k]), tried, open_in[k] is not None), yes, no))
+        verdict = met.verdict(k)
+        why = _mag_why(verdict, met.tried, k in met.open_in and not (k in met.holds and k in met.fails))
+        out.append(Claim(kind, a, b, verdict, why, mag(met.holds.get(k)), mag(met.fails.get(k))))
     return out
 
 
@@ -274,7 +264,7 @@ def _shown(reach: PagReach, member: MAG, at: tuple[str, int, int], names: tuple[
     if separated(member, a, b):
         return "none"
     neither = not reach.possible(at[1]) >> at[2] & 1 and not reach.possible(at[2]) >> at[1] & 1
-    return "all" if neither else None
+    return "all" if neither else reach.verdict(*at)
 
 
 def _mag_why(verdict: str, tried: int, one_open: bool) -> str:
