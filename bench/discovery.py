@@ -1,6 +1,6 @@
 """Constraint-based discovery: time, memory and accuracy, alone and beside causal-learn.
 
-    python bench/discovery.py                       the linear Gaussian cases of 200 and 1,000 variables
+    python bench/discovery.py                       linear Gaussian: 200 and 1,000 variables, and 20 with gaps
     python bench/discovery.py --large               also 5,000 variables
     python bench/discovery.py --network alarm.bif   10,000 rows of a discrete network, G2 and chi-square
     python bench/discovery.py --peer                also causal-learn, in the same process, in turns
@@ -169,6 +169,10 @@ def main() -> None:
         values, true = gaussian(nodes, degree, 1000, 0)
         run(f"Gaussian, {nodes} variables, degree {degree}, 1,000 rows", {"values": values, "true": true}, "auto", runs,
             with_peer)
+    values, true = gaussian(20, 4, 1000, 0)
+    values[np.random.default_rng(0).random(values.shape) < 0.2] = np.nan
+    run("Gaussian, 20 variables, degree 4, 1,000 rows, 20 % missing", {"values": values, "true": true}, "auto", 15,
+        False)
 
 
 def network(path: str, with_peer: bool) -> None:
