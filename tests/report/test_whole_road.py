@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 
+import numpy as np
 import pytest
 
 import whence
@@ -100,3 +101,15 @@ def test_a_graph_without_room_for_an_effect_says_so(answered: Finding) -> None:
     assert identified.no_effect
     page = render(dataclasses.replace(answered, graph=graph, identified=identified, checks=()))
     assert "no path leads there in the direction of the arrows" in page
+
+
+def test_an_effect_by_the_front_door_shows_the_cut() -> None:
+    rng = np.random.default_rng(0)
+    hidden = rng.normal(size=800)
+    x = (hidden + rng.normal(size=800) > 0).astype(int)
+    m = (rng.random(800) < 0.2 + 0.5 * x).astype(int)
+    data = {"x": x, "m": m, "y": m + hidden + rng.normal(size=800)}
+    page = render(whence.study(data, "What is the effect of x on y?", graph="x --> m; m --> y; x <-> y").run())
+    assert "After: x is set from outside" in page and "when the wire of the treatment is cut" in page
+    plain = render(whence.study(data, "What is the effect of m on y?", graph="m --> y; x --> m; x --> y").run())
+    assert "wire" not in plain

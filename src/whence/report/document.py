@@ -12,6 +12,8 @@ from whence.estimation.effect import Effect
 from whence.graphs.ancestry import ancestors, descendants, possible_ancestors, possible_descendants
 from whence.graphs.graph import Graph
 from whence.graphs.svg import to_svg
+from whence.identification.comb import Comb, comb
+from whence.identification.identify import Identified
 from whence.report import numbers, prose, rows
 from whence.report.data import about_rows, data, distinct
 from whence.report.figures import draw
@@ -45,7 +47,7 @@ def page(finding: Finding) -> dict[str, Any]:
         "points": prose.points(finding) if answered else [], "refusal": None if answered else refusal(finding),
         "keep": [r.text for r in distinct(finding.warnings) if not about_rows(r.code)],
         "graph": graph(finding), "adjusted": adjusted(finding), "excluded": excluded(finding),
-        "another_way": another_way(finding), "estimand": estimand(finding),
+        "another_way": another_way(finding), "estimand": estimand(finding), "cut": cut(finding),
         "note": getattr(finding.identified, "note", ""),
         "forest": methods_forest(finding), "contrasts": contrasts(finding),
         "checks": [check(c) for c in finding.checks], "assumptions": assumptions(finding), "data": data(finding),
@@ -241,6 +243,15 @@ def excluded(finding: Finding) -> list[Group]:
 
 def _reasons(finding: Finding) -> Mapping[str, str]:
     return getattr(finding.identified, "reasons", None) or {}
+
+
+def cut(finding: Finding) -> str:
+    """The diagram of the effect by cutting the treatment's wire, for an effect found without an adjustment set."""
+    identified = finding.identified
+    if not isinstance(identified, Identified) or identified.strategy == "adjustment" or len(identified.treatment) > 1:
+        return ""
+    found = comb(identified.graph, identified.treatment[0], identified.outcome)
+    return found.drawing() if isinstance(found, Comb) else ""
 
 
 def estimand(finding: Finding) -> str:
