@@ -28,8 +28,8 @@ CARD = Card(
     output="Score",
     cost="n c^2 once for c columns with indicators, then cubic in the columns of a family",
     citations=(
-        "Andrews, B., Ramsey, J. and Cooper, G. F. (2019). Learning high-dimensional directed acyclic graphs with mixed "
-        "data-types. Proceedings of Machine Learning Research 104:4-21.",
+        "Andrews, B., Ramsey, J. and Cooper, G. F. (2019). Learning high-dimensional directed acyclic graphs with "
+        "mixed data-types. Proceedings of Machine Learning Research 104:4-21.",
     ),
     function="whence.stats.score.degenerate_gaussian:degenerate_gaussian",
 )
