@@ -211,7 +211,9 @@ struct Counter {
         return (total[k] - 1.0) * (shares - 1.0);
     }
 
-    // Divided by Williams' (1976) factor, which brings the mean in small strata to the degrees of freedom.
+    // Divided by Williams' (1976) factor, which brings the mean in small strata to the degrees of freedom. With rare
+    // levels his series is no guide, and the factor would silence the stratum: it is at most MOST_FACTOR.
+    static constexpr double MOST_FACTOR = 1.5;
     double g2(size_t k, size_t rows, size_t columns, size_t s, double df) const {
         const double n = total[k];
         double sum = data.xlogx[total[k]], row = 0, column = 0;
@@ -224,7 +226,7 @@ struct Counter {
             sum -= data.xlogx[by_column[b * s + k]];
             if (by_column[b * s + k]) column += n / by_column[b * s + k];
         }
-        return 2 * sum / (1 + (row - 1) * (column - 1) / (6 * n * df));
+        return 2 * sum / std::min(MOST_FACTOR, 1 + (row - 1) * (column - 1) / (6 * n * df));
     }
 
     // Calls leaf(answer) for each subset of `list` of the given size until it returns true.

@@ -180,8 +180,11 @@ def _stratified(
     return (float(chdtrc(df, value)), value, float(df)), n
 
 
+MOST_FACTOR = 1.5
+
+
 def _likelihood_ratio(table: np.ndarray, by_row: np.ndarray, by_column: np.ndarray) -> float:
-    """The sum over strata of G2, each divided by Williams' factor."""
+    """The sum over strata of G2, each divided by Williams' factor, at most ``MOST_FACTOR``."""
     from scipy.special import xlogy
 
     value = 0.0
@@ -190,7 +193,8 @@ def _likelihood_ratio(table: np.ndarray, by_row: np.ndarray, by_column: np.ndarr
         df = (len(rows) - 1) * (len(columns) - 1)
         if df:
             ratio = xlogy(counts, counts).sum() - xlogy(rows, rows).sum() - xlogy(columns, columns).sum() + xlogy(n, n)
-            value += 2 * ratio / (1 + ((n / rows).sum() - 1) * ((n / columns).sum() - 1) / (6 * n * df))
+            williams = 1 + ((n / rows).sum() - 1) * ((n / columns).sum() - 1) / (6 * n * df)
+            value += 2 * ratio / min(williams, MOST_FACTOR)
     return value
 
 
