@@ -26,7 +26,7 @@ CARD = Card(
     task="discovery",
     title="Best order score search (BOSS)",
     summary="Puts the variables in the order from which the data are explained best, by moving one at a time; each "
-    "variable's causes are then chosen among those before it. The most accurate search known for linear and discrete "
+    "variable's causes are then chosen among those before it. Among the most accurate searches for linear and discrete "
     "data.",
     data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
     assumptions=(
