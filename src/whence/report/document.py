@@ -248,9 +248,12 @@ def _reasons(finding: Finding) -> Mapping[str, str]:
 def cut(finding: Finding) -> str:
     """The diagram of the effect by cutting the treatment's wire, for an effect found without an adjustment set."""
     identified = finding.identified
-    if not isinstance(identified, Identified) or identified.strategy == "adjustment" or len(identified.treatment) > 1:
+    if not isinstance(identified, Identified) or identified.strategy == "adjustment":
         return ""
-    found = comb(identified.graph, identified.treatment[0], identified.outcome)
+    treatment, *others = identified.treatment
+    if others:
+        return ""
+    found = comb(identified.graph, treatment, identified.outcome)
     return found.drawing() if isinstance(found, Comb) else ""
 
 
