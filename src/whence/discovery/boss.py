@@ -14,7 +14,8 @@ from whence.core.progress import SILENT, Progress
 from whence.core.rng import generator
 from whence.discovery.independence import threads
 from whence.discovery.learned import Learned, constraints
-from whence.discovery.scored import SCORE_PARAMETERS, Scored, learned_dag
+from whence.discovery.orientation import reaches
+from whence.discovery.scored import SCORE_ASSUMPTIONS, SCORE_PARAMETERS, Scored, learned_dag
 from whence.graphs.knowledge import Knowledge
 from whence.kernels import scores
 
@@ -29,12 +30,7 @@ CARD = Card(
     "variable's causes are then chosen among those before it. Among the most accurate searches for linear and discrete "
     "data.",
     data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
-    assumptions=(
-        "No unmeasured variable causes two measured ones.",
-        "Causes do not run in circles.",
-        "Every independence in the population follows from the graph (faithfulness).",
-        "The score fits the data: linear Gaussian for numbers, multinomial for categories.",
-    ),
+    assumptions=SCORE_ASSUMPTIONS,
     parameters=(
         *SCORE_PARAMETERS,
         Parameter("starts", "int", 2, "random orders to start from; the best end counts", low=1, high=1000),
@@ -65,7 +61,7 @@ def boss(asked: Scored, knowledge: Knowledge | None, parameters: Mapping[str, An
     names = asked.names
     d = len(names)
     may, required = constraints(names, knowledge)
-    before = _closure(required)
+    before = np.ascontiguousarray(reaches(required), dtype=np.uint8)
     into = np.ascontiguousarray(may.T, dtype=np.uint8)
     held = np.ascontiguousarray(required.T, dtype=np.uint8)
 
@@ -90,17 +86,6 @@ def boss(asked: Scored, knowledge: Knowledge | None, parameters: Mapping[str, An
 
 def _shuffled(seed: int, start: int, names: tuple[str, ...]) -> np.ndarray:
     return generator(seed, "order", str(start)).permutation(len(names)).astype(np.int32)
-
-
-def _closure(required: np.ndarray) -> np.ndarray:
-    """uint8 (d, d): [a, b] says that required arrows lead from a to b."""
-    reach = required.copy()
-    while required.any():
-        more = reach | (reach.astype(np.int32) @ required.astype(np.int32) > 0)
-        if (more == reach).all():
-            break
-        reach = more
-    return np.ascontiguousarray(reach, dtype=np.uint8)
 
 
 def _sorted_within(order: np.ndarray, before: np.ndarray) -> np.ndarray:

@@ -11,7 +11,7 @@ from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Remark
 from whence.discovery.learned import Learned, constraints
-from whence.discovery.scored import SCORE_PARAMETERS, Scored, learned_dag
+from whence.discovery.scored import SCORE_ASSUMPTIONS, SCORE_PARAMETERS, Scored, learned_dag
 from whence.graphs.graph import ARROW, TAIL
 from whence.graphs.knowledge import Knowledge
 from whence.graphs.orient import extension, meek
@@ -27,12 +27,7 @@ CARD = Card(
     "added, taken out or turned round. At the end every edge is taken out once more to see whether the search goes "
     "further from there.",
     data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
-    assumptions=(
-        "No unmeasured variable causes two measured ones.",
-        "Causes do not run in circles.",
-        "Every independence in the population follows from the graph (faithfulness).",
-        "The score fits the data: linear Gaussian for numbers, multinomial for categories.",
-    ),
+    assumptions=SCORE_ASSUMPTIONS,
     parameters=(
         *SCORE_PARAMETERS,
         Parameter("refine", "choice", "xges", "'xges': deletes before turns before inserts, then every edge tried "

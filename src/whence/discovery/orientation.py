@@ -215,7 +215,7 @@ def break_cycles(
     adjacent, gone = adjacent.copy(), []
     while True:
         must = adjacent & may & ~may.T
-        edges = np.argwhere(must & _reaches(must).T & ~required) if must.any() else np.empty((0, 2), dtype=np.int64)
+        edges = np.argwhere(must & reaches(must).T & ~required) if must.any() else np.empty((0, 2), dtype=np.int64)
         if not len(edges):
             return adjacent, gone
         at = pair_index(len(adjacent), edges.min(axis=1), edges.max(axis=1))
@@ -224,7 +224,7 @@ def break_cycles(
         gone.append((i, j))
 
 
-def _reaches(arrows: np.ndarray) -> np.ndarray:
+def reaches(arrows: np.ndarray) -> np.ndarray:
     """bool (d, d): entry [i, j] says whether a directed path leads from i to j."""
     reach = arrows.copy()
     while True:

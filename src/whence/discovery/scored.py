@@ -19,6 +19,12 @@ from whence.graphs.knowledge import Knowledge
 from whence.stats.score.choose import score
 from whence.stats.score.score import Score
 
+SCORE_ASSUMPTIONS = (
+    "No unmeasured variable causes two measured ones.",
+    "Causes do not run in circles.",
+    "Every independence in the population follows from the graph (faithfulness).",
+    "The score fits the data: linear Gaussian for numbers, multinomial for categories.",
+)
 SCORE_PARAMETERS = (
     Parameter("score", "str", "auto", "name of a score's card; 'auto' goes by the kinds of the columns"),
     Parameter("penalty", "float", None, "for BIC scores: multiplies log(n) / 2; None is the score's own choice",

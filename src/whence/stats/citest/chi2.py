@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -107,17 +107,26 @@ def chi2_test(table: Table, x: str, y: str, given: Sequence[str] = ()) -> Indepe
 
     Raises ``WhenceError`` for unknown, repeated or non-categorical columns.
     """
+    return stratified_test(CARD.name, chi2, _sparse, table, x, y, given)
+
+
+def stratified_test(
+    name: str, statistic: Callable[[np.ndarray], ChiSquare],
+    doubts: Callable[[ChiSquare, tuple[str, ...]], tuple[Remark, ...]],
+    table: Table, x: str, y: str, given: Sequence[str],
+) -> IndependenceTest:
+    """The test of the card ``name``: a statistic of the counts within strata, and its doubts about sparse tables."""
     names = checked_variables(table, x, y, tuple(given), CODED)
     n = int(table.complete(names).sum())
-    codes = np.array([table.codes(name) for name in names])
-    found = chi2(stratified_counts(codes, [len(table.levels(name) or ()) for name in names]))
-    common = {"test": CARD.name, "x": x, "y": y, "given": names[2:], "n": n, "n_missing": len(table) - n}
+    codes = np.array([table.codes(column) for column in names])
+    found = statistic(stratified_counts(codes, [len(table.levels(column) or ()) for column in names]))
+    common = {"test": name, "x": x, "y": y, "given": names[2:], "n": n, "n_missing": len(table) - n}
     if found.p_value is None:
         text = "No stratum has two levels of both variables, seen more than once: there is nothing to test."
         remarks = impossible("no_degrees_of_freedom", text, names, n=n)
         return IndependenceTest(statistic=None, p_value=None, df=None, remarks=remarks, **common)
     return IndependenceTest(
-        statistic=found.statistic, p_value=found.p_value, df=found.df, remarks=_sparse(found, names), **common
+        statistic=found.statistic, p_value=found.p_value, df=found.df, remarks=doubts(found, names), **common
     )
 
 

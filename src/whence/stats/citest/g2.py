@@ -8,9 +8,9 @@ import numpy as np
 
 from whence.core.card import Card
 from whence.core.result import Remark
-from whence.data.table import CODED, Table
-from whence.stats.citest.chi2 import ChiSquare, stratified_counts
-from whence.stats.citest.result import IndependenceTest, checked_variables, impossible
+from whence.data.table import Table
+from whence.stats.citest.chi2 import ChiSquare, stratified_test
+from whence.stats.citest.result import IndependenceTest
 
 CARD = Card(
     name="g2",
@@ -78,20 +78,13 @@ def g2_test(table: Table, x: str, y: str, given: Sequence[str] = ()) -> Independ
 
     Raises ``WhenceError`` for unknown, repeated or non-categorical columns.
     """
-    names = checked_variables(table, x, y, tuple(given), CODED)
-    n = int(table.complete(names).sum())
-    codes = np.array([table.codes(name) for name in names])
-    found = g2(stratified_counts(codes, [len(table.levels(name) or ()) for name in names]))
-    common = {"test": CARD.name, "x": x, "y": y, "given": names[2:], "n": n, "n_missing": len(table) - n}
-    if found.p_value is None:
-        text = "No stratum has two levels of both variables, seen more than once: there is nothing to test."
-        remarks = impossible("no_degrees_of_freedom", text, names, n=n)
-        return IndependenceTest(statistic=None, p_value=None, df=None, remarks=remarks, **common)
-    remarks: tuple[Remark, ...] = ()
-    if found.n < FEW * found.df:
-        text = (f"Only {found.n / found.df:.1f} rows per degree of freedom: the likelihood ratio rejects true "
-                "independence too often or too seldom. Prefer the chi-square test.")
-        remarks = (Remark("sparse_table", text, names, {"rows": found.n, "df": found.df}),)
-    return IndependenceTest(
-        statistic=found.statistic, p_value=found.p_value, df=found.df, remarks=remarks, **common
-    )
+    return stratified_test(CARD.name, g2, _sparse, table, x, y, given)
+
+
+def _sparse(found: ChiSquare, names: tuple[str, ...]) -> tuple[Remark, ...]:
+    """A remark when a degree of freedom rests on fewer than ``FEW`` rows."""
+    if found.n >= FEW * found.df:
+        return ()
+    text = (f"Only {found.n / found.df:.1f} rows per degree of freedom: the likelihood ratio rejects true "
+            "independence too often or too seldom. Prefer the chi-square test.")
+    return (Remark("sparse_table", text, names, {"rows": found.n, "df": found.df}),)
