@@ -17,7 +17,7 @@ from whence.core.result import Remark
 from whence.discovery.dag_sums import MOST_COLUMNS as MOST_FOR_TABLES
 from whence.discovery.dag_sums import best_parents, family_scores, marks_of, no_graph
 from whence.discovery.learned import Learned, constraints
-from whence.discovery.scored import SCORE_PARAMETERS, Scored, learned_dag
+from whence.discovery.scored import SCORE_ASSUMPTIONS, SCORE_PARAMETERS, Scored, learned_dag
 from whence.graphs.bits import closure, ones
 from whence.graphs.graph import ARROW
 from whence.graphs.knowledge import Knowledge
@@ -34,12 +34,7 @@ CARD = Card(
     title="Exact score search (dynamic programming, A*)",
     summary="Finds a graph that no other beats in score, for up to 30 columns; the larger ones must be sparse.",
     data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
-    assumptions=(
-        "No unmeasured variable causes two measured ones.",
-        "Causes do not run in circles.",
-        "Every independence in the population follows from the graph (faithfulness).",
-        "The score fits the data: linear Gaussian for numbers, multinomial for categories.",
-    ),
+    assumptions=SCORE_ASSUMPTIONS,
     parameters=(
         *SCORE_PARAMETERS,
         Parameter("max_parents", "int", None, "the most parents a variable may have; None is no limit up to 15 "
