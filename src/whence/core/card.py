@@ -89,6 +89,8 @@ class Card:
     name: as given to ``method=``. task: what it is for. title: the field's name for it.
     data_kinds: kinds of column it takes. assumptions: plain sentences. output: class of the result.
     cost: how time and memory grow. citations: the sources. function: import string ``"module:name"``.
+    strategies, quantities: of a spec, that an estimator serves; none named stands for what most serve (an experiment
+    or adjustment; ATE, ATT, ATC).
     """
 
     name: str
@@ -102,6 +104,8 @@ class Card:
     cost: str
     citations: tuple[str, ...]
     function: str
+    strategies: tuple[str, ...] = ()
+    quantities: tuple[str, ...] = ()
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Every parameter with its value: those given, checked, and the defaults of the rest."""

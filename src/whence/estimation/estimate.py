@@ -12,7 +12,7 @@ import numpy as np
 from whence.core.card import Card
 from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
-from whence.core.registry import find_card, load_function
+from whence.core.registry import find_card, load_function, methods
 from whence.core.result import Provenance, Refused, Remark, versions
 from whence.data.table import Table
 from whence.estimation.determined import outcome_determined
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from whence.identification.identify import Identified, NotIdentified
 
 STRATEGIES = ("rct", "adjustment", "frontdoor", "id", "iv")
+COMPARING = ("rct", "adjustment")  # strategies that compare groups given controls
 OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv"}  # strategies with a method of their own
 QUANTITIES = ("ATE", "ATT", "ATC")
 DESIGN = {
@@ -87,7 +88,7 @@ def estimate(
         data = dataclasses.replace(data, remarks=(*data.remarks, *said))
     card = find_card("estimation", method)
     parameters = checked(card, params)
-    if asked.quantity != "ATE" and not data.treatment.discrete:
+    if asked.quantity not in ("ATE", "LATE") and not data.treatment.discrete:
         return Refused(
             "quantity_not_available",
             f"{asked.quantity} needs treated and control groups; {asked.treatment!r} is a dose.",
@@ -130,6 +131,9 @@ def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
     t, spec = data.treatment, data.spec
     if spec.strategy in OWN:
         return OWN[spec.strategy], ()
+    if spec.quantity not in QUANTITIES:
+        return next(card.name for card in methods("estimation")
+                    if serves(card, spec.strategy) and spec.quantity in card.quantities), ()
     if not t.discrete or (spec.strategy == "rct" and spec.controls):
         return "regression", ()
     if not spec.controls:
@@ -146,29 +150,40 @@ def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
     ),)
 
 
+def serves(card: Card, strategy: str) -> bool:
+    """Whether the estimator is for this strategy."""
+    return strategy in (card.strategies or COMPARING)
+
+
+def _quantities(cards: list[Card]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(q for card in cards for q in (card.quantities or QUANTITIES)))
+
+
 def _out_of_reach(spec: Spec, method: str) -> Refused | None:
-    if spec.strategy not in STRATEGIES:
+    suits = [card for card in methods("estimation") if serves(card, spec.strategy)]
+    if not suits:
         return Refused(
             "no_estimator", f"There is no estimator for the strategy {spec.strategy!r} yet.",
             {"strategy": spec.strategy, "available": list(STRATEGIES)},
             "The strategies that can be estimated are " + ", ".join(repr(s) for s in STRATEGIES) + ".",
         )
-    quantities = QUANTITIES[:1] if spec.strategy in OWN else QUANTITIES
-    if spec.strategy == "iv":
-        quantities = ("ATE", "LATE")
+    if method != "auto":
+        card = find_card("estimation", method)
+        if not serves(card, spec.strategy):
+            named = " or ".join(repr(s) for s in card.strategies or COMPARING[1:])
+            return Refused(
+                "other_design", f"The method {method!r} is for the strategy {named}, not for {spec.strategy!r}.",
+                {"method": method, "strategy": spec.strategy}, "Leave the method open ('auto').", method,
+            )
+        suits = [card]
+    quantities = _quantities(suits)
     if spec.quantity not in quantities:
+        by = repr(spec.strategy) if method == "auto" else f"the method {method!r}"
         return Refused(
-            "quantity_not_available", f"The quantity {spec.quantity!r} cannot be estimated by {spec.strategy!r} yet.",
+            "quantity_not_available", f"The quantity {spec.quantity!r} cannot be estimated by {by} yet.",
             {"quantity": spec.quantity, "available": list(quantities)},
             f"The {'quantity' if len(quantities) == 1 else 'quantities'} that can be estimated "
             f"{'is' if len(quantities) == 1 else 'are'} " + ", ".join(quantities) + ".",
-        )
-    suits = next((s for s, name in OWN.items() if name == method), None)
-    if method != "auto" and suits != (spec.strategy if spec.strategy in OWN else None):
-        suits = suits or "adjustment"
-        return Refused(
-            "other_design", f"The method {method!r} is for the strategy {suits!r}, not for {spec.strategy!r}.",
-            {"method": method, "strategy": spec.strategy}, "Leave the method open ('auto').", method,
         )
     return None
 
@@ -207,7 +222,7 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
         diagnostics["joint_test"] = joint_test(answer)
         comparisons = tuple(
             Comparison(label, s.estimate, s.standard_error, s.interval, s.p_value)
-            for label, s in zip(data.treatment.labels, found, strict=True)
+            for label, s in zip(answer.labels or data.treatment.labels, found, strict=True)
         )
     if data.clusters is not None:
         diagnostics["clusters"] = data.n_clusters
@@ -216,7 +231,8 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
         estimate=first.estimate, standard_error=first.standard_error, interval=answer.interval or first.interval,
         p_value=first.p_value if answer.p_value is None else answer.p_value, n=data.n,
         quantity="LATE" if asked.strategy == "iv" else asked.quantity, method=card.name, spec=data.spec,
-        contrast=data.treatment.contrast, level=level, df=degrees_of_freedom(answer),
+        contrast=f"{data.treatment.name}: {answer.labels[0]}" if answer.labels else data.treatment.contrast,
+        level=level, df=degrees_of_freedom(answer),
         comparisons=comparisons, diagnostics=diagnostics,
         warnings=data.remarks + answer.remarks,
         assumptions=tuple(dict.fromkeys((*_design(asked), COMMON, *_own(card, asked), *asked.assumptions))),

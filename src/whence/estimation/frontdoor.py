@@ -63,6 +63,8 @@ CARD = Card(
         "Newey and McFadden (1994), Large sample estimation and hypothesis testing, section 6",
     ),
     function="whence.estimation.frontdoor:frontdoor",
+    strategies=("frontdoor",),
+    quantities=("ATE",),
 )
 
 

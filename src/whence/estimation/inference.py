@@ -21,8 +21,9 @@ class Answer:
     data: the rows it used (some may have been set aside since ``prepare``). estimates: (m,). influence:
     (n, m), small-sample factors included, so that the covariance of the estimates is
     sums.T @ sums / n**2 over rows or clusters. df: degrees of freedom of the t reference, (m,), or None
-    for the normal. propensity: (n,), probability of the treatment value asked for. interval, p_value: of the first
-    comparison, for a method that has its own.
+    for the normal. propensity: (n,), probability of the treatment value asked for. labels: (m,), what each comparison
+    compares, when it is not the treatment's arms. interval, p_value: of the first comparison, for a method that has its
+    own.
     """
 
     data: Prepared
@@ -32,6 +33,7 @@ class Answer:
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     remarks: tuple[Remark, ...] = ()
     propensity: np.ndarray | None = None
+    labels: tuple[str, ...] | None = None
     interval: tuple[float, float] | None = None
     p_value: float | None = None
 

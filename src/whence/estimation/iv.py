@@ -53,6 +53,8 @@ CARD = Card(
         "Statistics 31",
     ),
     function="whence.estimation.iv:iv",
+    strategies=("iv",),
+    quantities=("ATE", "LATE"),
 )
 
 

@@ -50,6 +50,8 @@ CARD = Card(
         "Jaeckel (1972), The infinitesimal jackknife, Bell Laboratories Memorandum",
     ),
     function="whence.estimation.plugin:plugin",
+    strategies=("id",),
+    quantities=("ATE",),
 )
 
 

@@ -72,8 +72,8 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     """Choose the rows, code treatment and outcome, and check what every estimator needs.
 
     Rows: those in the population with no missing value in treatment, outcome, controls, mediators (front
-    door), the formula's columns (ID), instruments (IV), cluster and weights; lost rows are counted by column in a
-    remark.
+    door), the formula's columns (ID), instruments (IV), strata, cluster and weights; lost rows are counted by column
+    in a remark.
     Refused, with evidence: ``no_rows``, ``treatment_constant``, ``outcome_constant``, ``outcome_not_numeric``,
     ``infinite_values``, ``out_of_scale``, ``small_arm``, ``too_few_clusters``, ``bad_weights``,
     ``control_is_treatment``, ``control_is_outcome``.
@@ -150,7 +150,7 @@ def _rows(table: Table, spec: Spec) -> tuple[np.ndarray, list[Remark]] | Refused
             "population", f"The population conditions keep {chosen.sum():,} of {table.n_rows:,} rows.",
             tuple(c.column for c in spec.population), {"kept": int(chosen.sum()), "rows": table.n_rows},
         ))
-    needed = [spec.treatment, spec.outcome, *sorted({*spec.controls, *_between(spec)})]
+    needed = [spec.treatment, spec.outcome, *sorted({*spec.controls, *spec.strata, *_between(spec)})]
     needed += [name for name in (spec.cluster, spec.weights) if name is not None]
     gaps = {name: int((table.column(name).missing & chosen).sum()) for name in needed}
     complete = chosen & table.complete(needed)

@@ -15,7 +15,7 @@ from whence.core.result import fields_to_plain
 Strategy = Literal[
     "rct", "adjustment", "frontdoor", "id", "iv", "rdd", "did", "event_study", "synthetic_control", "interrupted_series"
 ]
-Quantity = Literal["ATE", "ATT", "ATC", "LATE", "CATE"]
+Quantity = Literal["ATE", "ATT", "ATC", "ATO", "LATE", "CATE", "QTE", "QTT"]
 Scalar = bool | int | float | str
 
 
@@ -43,7 +43,8 @@ class Spec:
     treatments, outcomes, controls, instruments, mediators: column names. contrast: treated and control
     value. population: conditions that all hold. assumptions: sentences the user takes on. graph: for the
     strategy ``"id"``, text that ``whence.graph`` reads, from which the formula follows; formula_columns: the
-    columns that the formula uses besides treatment and outcome.
+    columns that the formula uses besides treatment and outcome. strata: of an experiment in blocks, the columns within
+    whose values the treatment was drawn by lot.
     """
 
     strategy: Strategy
@@ -64,9 +65,10 @@ class Spec:
     assumptions: tuple[str, ...] = ()
     graph: str | None = None
     formula_columns: tuple[str, ...] = ()
+    strata: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("treatments", "outcomes", "controls", "instruments", "mediators", "formula_columns"):
+        for name in ("treatments", "outcomes", "controls", "instruments", "mediators", "formula_columns", "strata"):
             # A name given twice in one role says nothing new.
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
         for name in ("population", "assumptions"):
@@ -110,7 +112,7 @@ class Spec:
         """Every column the spec mentions, once, in role order."""
         single = [c for c in (self.running_variable, self.time, self.unit, self.cluster, self.weights) if c]
         groups = (self.treatments, self.outcomes, self.controls, self.instruments, self.mediators,
-                  self.formula_columns, single, [c.column for c in self.population])
+                  self.formula_columns, self.strata, single, [c.column for c in self.population])
         return tuple(dict.fromkeys(name for group in groups for name in group))
 
     def replace(self, **changes: Any) -> Spec:

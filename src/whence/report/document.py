@@ -27,6 +27,9 @@ QUANTITIES = {
     "ATE": "average effect over everybody in the data", "ATT": "average effect over the treated",
     "ATC": "average effect over the untreated", "LATE": "average effect over those the instrument moves",
     "CATE": "average effect over the group described",
+    "ATO": "average effect over those who could have been in either group",
+    "QTE": "difference between the quantiles of the outcome, everybody treated and nobody treated",
+    "QTT": "difference between the quantiles of the outcome of the treated, treated and untreated",
 }
 USED_ALREADY = ("role_control", "role_mediator", "role_formula", "strategy", "excluded")  # said beside the graph
 MOST_CELLS = 400  # rows of a table that are shown

@@ -10,7 +10,7 @@ from typing import Any
 from whence.checks.run import check
 from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
-from whence.core.registry import find_card, methods
+from whence.core.registry import find_card
 from whence.core.result import Refused, Remark, to_plain, versions
 from whence.data.load import read
 from whence.data.profile import profile
@@ -26,6 +26,7 @@ from whence.studies.plan import Plan, Request, make_plan
 from whence.studies.script import script as write_script
 
 LEARN = "learn"
+COMPARED = ("difference", "aipw", "ipw", "regression")  # estimators a study sets beside its answer
 
 
 @dataclass(frozen=True, eq=False)
@@ -90,9 +91,9 @@ class Study:
             plain = estimate(self.table, unadjusted(main.spec), progress=progress)
             return ((plain,), []) if isinstance(plain, Effect) else ((), [])
         unfit = {w.evidence.get("instead_of") for w in main.warnings}  # too many columns for these data, as was said
-        names = [card.name for card in methods("estimation")
-                 if card.name not in {main.method, *unfit, *OWN.values()}]
-        for name in sorted(names, key=lambda n: (n != "difference", n)):
+        for name in COMPARED:
+            if name == main.method or name in unfit:
+                continue
             spec = main.spec.replace(controls=()) if name == "difference" else main.spec
             other = estimate(self.table, spec, name, self.seed, progress=progress)
             if isinstance(other, Effect):
