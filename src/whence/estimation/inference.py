@@ -15,6 +15,19 @@ from whence.stats.regress import cluster_sums, covariance_matrix
 
 
 @dataclass(frozen=True)
+class Errors:
+    """Which standard errors an answer carries, where they are not the plain ones of rows or clusters.
+
+    name: of the covariance, e.g. ``"CR2"``. words: for a reader. df: (m,), degrees of freedom of the t reference, or
+    None for those of the answer.
+    """
+
+    name: str
+    words: str
+    df: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
 class Answer:
     """What an estimator hands back, one column per comparison.
 
@@ -23,7 +36,7 @@ class Answer:
     sums.T @ sums / n**2 over rows or clusters. df: degrees of freedom of the t reference, (m,), or None
     for the normal. propensity: (n,), probability of the treatment value asked for. labels: (m,), what each comparison
     compares, when it is not the treatment's arms. interval, p_value: of the first comparison, for a method that has its
-    own.
+    own. errors: which standard errors these are, when the method has a choice.
     """
 
     data: Prepared
@@ -36,6 +49,7 @@ class Answer:
     labels: tuple[str, ...] | None = None
     interval: tuple[float, float] | None = None
     p_value: float | None = None
+    errors: Errors | None = None
 
 
 @dataclass(frozen=True)
@@ -50,16 +64,27 @@ class Summary:
 
 def summaries(answer: Answer, level: float) -> list[Summary]:
     """One ``Summary`` per comparison. With clusters the reference is t with G - 1 degrees of freedom."""
-    clusters = answer.data.clusters
-    errors = np.sqrt(np.diagonal(covariance_matrix(answer.influence, clusters)))
+    errors = np.sqrt(np.diagonal(covariance_of(answer)))
     found = []
     for j, (estimate, error) in enumerate(zip(answer.estimates.tolist(), errors.tolist(), strict=True)):
         found.append(Summary(estimate, error, *summarise(estimate, error, level, degrees_of_freedom(answer, j))))
     return found
 
 
+def covariance_of(answer: Answer) -> np.ndarray:
+    """Covariance (m, m) of the estimates: rows independent, clustered, or dependent as the data say."""
+    data = answer.data
+    if data.dependence is None:
+        return covariance_matrix(answer.influence, data.clusters)
+    return data.dependence.products(answer.influence) / len(answer.influence) ** 2
+
+
 def degrees_of_freedom(answer: Answer, comparison: int = 0) -> float | None:
-    """G - 1 with clusters, else the estimator's own, None for the normal."""
+    """Those of the errors or the dependence; else G - 1 with clusters, the estimator's own, or None for the normal."""
+    if answer.errors is not None and answer.errors.df is not None:
+        return float(answer.errors.df[comparison])
+    if answer.data.dependence is not None:
+        return answer.data.dependence.df
     if answer.data.n_clusters is not None:
         return answer.data.n_clusters - 1.0
     return None if answer.df is None else float(answer.df[comparison])
@@ -77,8 +102,7 @@ def joint_test(answer: Answer) -> dict[str, float]:
     """Wald test that all comparisons are zero: F with m and G - 1 under clusters, else chi-squared with m."""
     from scipy.special import chdtrc, fdtrc
 
-    clusters = answer.data.clusters
-    covariance = covariance_matrix(answer.influence, clusters)
+    clusters, covariance = answer.data.clusters, covariance_of(answer)
     statistic = float(answer.estimates @ np.linalg.pinv(covariance, hermitian=True) @ answer.estimates)
     m = int(np.linalg.matrix_rank(covariance, hermitian=True))
     if m == 0:

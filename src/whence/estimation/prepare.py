@@ -13,6 +13,7 @@ from whence.core.result import Refused, Remark
 from whence.data.table import CODED, NUMERIC, Column, Table
 from whence.estimation.treatment import Treatment, affirmative, canonical, code_treatment
 from whence.identification.spec import Condition, Spec
+from whence.stats.covariance import Dependence
 from whence.stats.features import Features, features, level_codes, plain
 
 FEW_CLUSTERS = 10
@@ -26,7 +27,8 @@ class Prepared:
 
     spec: with cluster and weights filled in from the table's roles. rows: int (n,), rows of the table
     used, ascending. outcome: float (n,). weights: float (n,), mean 1, or None. clusters: int (n,) codes
-    of the whole column, or None. designs: the controls' design columns made so far, by degree.
+    of the whole column, or None. designs: the controls' design columns made so far, by degree. dependence: of the rows
+    on each other, where it is more than clusters.
     """
 
     table: Table
@@ -38,6 +40,7 @@ class Prepared:
     clusters: np.ndarray | None
     remarks: tuple[Remark, ...]
     designs: dict[int, Features | Refused] = field(default_factory=dict, repr=False, compare=False)
+    dependence: Dependence | None = None
 
     @property
     def n(self) -> int:
@@ -65,6 +68,7 @@ class Prepared:
             self, rows=self.rows[keep], outcome=self.outcome[keep], treatment=self.treatment.take(keep),
             weights=weights, clusters=None if self.clusters is None else self.clusters[keep],
             remarks=self.remarks + remarks, designs={},
+            dependence=None if self.dependence is None else self.dependence.take(keep),
         )
 
 
@@ -207,7 +211,8 @@ def satisfied(column: Column, condition: Condition) -> np.ndarray:
 
 def _between(spec: Spec) -> tuple[str, ...]:
     """What the design uses besides treatment, outcome and controls."""
-    between = {"frontdoor": spec.mediators, "id": spec.formula_columns, "iv": spec.instruments}
+    running = (spec.running_variable,) if spec.running_variable is not None else ()
+    between = {"frontdoor": spec.mediators, "id": spec.formula_columns, "iv": spec.instruments, "rdd": running}
     return between.get(spec.strategy, ())
 
 
