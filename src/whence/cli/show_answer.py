@@ -60,7 +60,7 @@ def _refusal(finding: Finding) -> None:
 
 
 def _effect(finding: Finding) -> None:
-    from whence.report.prose import answer_sentence
+    from whence.report.prose import answer_sentence, several
 
     effect = finding.effect
     assert effect is not None
@@ -75,9 +75,11 @@ def _effect(finding: Finding) -> None:
     if len(effect.comparisons) > 1:
         screen.heading("Each contrast")
         screen.table(
-            ("contrast", "estimate", "std. error", "interval", "p"),
-            [(c.label, *_numbers(c, written)) for c in effect.comparisons], right=("estimate", "std. error", "p"),
+            ("contrast", "estimate", "std. error", "joint interval", "adjusted p"),
+            [(c.label, *_together(c, written)) for c in effect.comparisons],
+            right=("estimate", "std. error", "adjusted p"),
         )
+        screen.say(several(effect))
 
 
 def _numbers(answer: Effect | Comparison, written: numbers.Scale) -> tuple[str, str, str, str]:
@@ -85,6 +87,16 @@ def _numbers(answer: Effect | Comparison, written: numbers.Scale) -> tuple[str, 
     return (
         written.number(answer.estimate), written.number(answer.standard_error), written.interval(answer.interval), p
     )
+
+
+def _together(c: Comparison, written: numbers.Scale) -> tuple[str, str, str, str]:
+    """One contrast of several: the interval and the p-value that allow for the others, where there are such."""
+    estimate, error, interval, p = _numbers(c, written)
+    if c.joint_interval is not None:
+        interval = written.interval(c.joint_interval)
+    if c.adjusted_p_value is not None:
+        p = numbers.p_value(c.adjusted_p_value).removeprefix("p ").removeprefix("= ")
+    return estimate, error, interval, p
 
 
 def _check(check: Check) -> None:

@@ -21,6 +21,7 @@ from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, 
 from whence.estimation.parameters import checked, plain_parameters
 from whence.estimation.plugin import formula, formula_columns
 from whence.estimation.prepare import Prepared, prepare
+from whence.estimation.simultaneous import simultaneous
 from whence.identification.mediated import NAMES, Mediated
 from whence.identification.spec import Spec
 
@@ -51,10 +52,11 @@ def estimate(
     """Estimate the effect a spec asks for.
 
     table: a ``Table`` or anything ``whence.read`` takes. spec: a ``Spec``, a mapping of its fields, or an
-    ``Identified``. method: a card's name, or ``"auto"``: difference in means for an experiment without
-    controls, regression with treatment-control interactions for one with controls, cross-fitted AIPW
-    for adjustment with treatment groups, regression for a dose; nested regressions for the front door, the plug-in
-    estimate for a formula of the ID algorithm. params: the method's own, see its card.
+    ``Identified``. method: a card's name, or ``"auto"``: differences within strata for an experiment in blocks,
+    difference in means for another experiment without controls, regression with treatment-control interactions for
+    one with controls, cross-fitted AIPW for adjustment with treatment groups, regression for a dose; nested
+    regressions for the front door, the plug-in estimate for a formula of the ID algorithm. params: the method's own,
+    see its card.
 
     Refused: ``not_identified``, ``no_estimator`` (strategy), ``quantity_not_available``, ``other_design`` (the method
     is for another strategy), those of ``prepare`` and those of the method. Raises ``WhenceError`` for unknown
@@ -134,6 +136,8 @@ def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
     if spec.quantity not in QUANTITIES:
         return next(card.name for card in methods("estimation")
                     if serves(card, spec.strategy) and spec.quantity in card.quantities), ()
+    if t.discrete and spec.strategy == "rct" and spec.strata:
+        return "stratified", ()
     if not t.discrete or (spec.strategy == "rct" and spec.controls):
         return "regression", ()
     if not spec.controls:
@@ -220,9 +224,11 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
     comparisons = ()
     if len(found) > 1:
         diagnostics["joint_test"] = joint_test(answer)
+        joint = simultaneous(answer, found, level, seed)
         comparisons = tuple(
-            Comparison(label, s.estimate, s.standard_error, s.interval, s.p_value)
-            for label, s in zip(answer.labels or data.treatment.labels, found, strict=True)
+            Comparison(label, s.estimate, s.standard_error, s.interval, s.p_value, p, together)
+            for label, s, p, together in zip(answer.labels or data.treatment.labels, found, joint.p_values,
+                                             joint.intervals or (None,) * len(found), strict=True)
         )
     if data.clusters is not None:
         diagnostics["clusters"] = data.n_clusters

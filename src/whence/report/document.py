@@ -8,7 +8,7 @@ from pathlib import PurePath
 from typing import Any
 
 from whence.core.result import to_plain
-from whence.estimation.effect import Effect
+from whence.estimation.effect import Comparison, Effect
 from whence.graphs.ancestry import ancestors, descendants, possible_ancestors, possible_descendants
 from whence.graphs.graph import Graph
 from whence.graphs.svg import to_svg
@@ -112,9 +112,10 @@ def contrasts(finding: Finding) -> dict[str, Any] | None:
         return None
     written = prose.effect_scale(finding)
     bars = [rows.Bar(c.label, c.estimate, *c.interval, main=k == 0) for k, c in enumerate(effect.comparisons)]
-    body = [(c.label, *_cells(written, c)) for c in effect.comparisons]
+    body = [(c.label, *_cells(written, c), *_joint(written, c)) for c in effect.comparisons]
     svg = rows.forest(bars, "Every contrast of the treatment", written, effect.level)
-    return {"svg": svg, "head": ("contrast", *_head(effect)[1:]), "rows": body}
+    head = ("contrast", *_head(effect)[1:], "joint interval", "adjusted p")
+    return {"svg": svg, "head": head, "rows": body, "said": prose.several(effect)}
 
 
 def _bar(effect: Effect, label: str, main: bool = False, hollow: bool = False) -> rows.Bar:
@@ -132,7 +133,17 @@ def _head(effect: Effect) -> Row:
 
 def _cells(written: numbers.Scale, one: Any) -> Row:
     return (prose.signed(written, one.estimate), written.number(one.standard_error), written.interval(one.interval),
-            numbers.p_value(one.p_value).removeprefix("p ").removeprefix("= "))
+            _p(one.p_value))
+
+
+def _joint(written: numbers.Scale, one: Comparison) -> Row:
+    """What holds for all contrasts at once."""
+    return (written.interval(one.joint_interval) if one.joint_interval else "",
+            _p(one.adjusted_p_value) if one.adjusted_p_value is not None else "")
+
+
+def _p(value: float) -> str:
+    return numbers.p_value(value).removeprefix("p ").removeprefix("= ")
 
 
 # The graph and the adjustment

@@ -58,6 +58,15 @@ def answer(finding: Finding) -> str:
             f"{change.whom} ({numbers.level(effect.level)} interval {key(written.interval(sizes))}).")
 
 
+def several(effect: Effect) -> str:
+    """Why several contrasts need more than one interval each."""
+    joint = all(c.joint_interval is not None for c in effect.comparisons)
+    held = (f"the joint intervals hold all {numbers.few(len(effect.comparisons))} with {numbers.level(effect.level)} "
+            "confidence at once, and " if joint else "")
+    return (f"With {numbers.few(len(effect.comparisons))} contrasts, some will stray from zero by chance: {held}"
+            "the adjusted p-values allow for their number.")
+
+
 def includes_zero(effect: Effect) -> bool:
     return effect.interval[0] <= 0 <= effect.interval[1]
 
