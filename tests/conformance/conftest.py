@@ -19,7 +19,7 @@ from whence.core.card import Card
 from whence.core.registry import load_function, methods
 from whence.core.result import to_plain
 from whence.data.load import read
-from whence.data.table import CODED, NUMERIC, Table
+from whence.data.table import CODED, NUMERIC, Column, Table
 from whence.identification.spec import Spec
 
 ROWS = 300
@@ -59,7 +59,8 @@ BETWEEN = Spec("frontdoor", ("dose",), ("score",), mediators=("age", "grade"), c
 BY_FORMULA = Spec("id", ("dose",), ("score",), graph="site --> dose; dose --> grade; site --> grade; grade --> score; "
                   "site --> score; dose <-> score")
 BY_CHANCE = Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age", "site"))
-OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE}  # methods with a strategy of their own
+AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variable="income", cutoff=0.0)
+OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF}  # methods with a strategy of their own
 
 
 def usable(card: Card, table: Table) -> list[str]:
@@ -76,7 +77,15 @@ def run_method(card: Card, table: Table, seed: int = 3, **params: Any) -> Any:
 def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
     from whence.estimation.estimate import estimate
 
+    table = by_rule(table) if card.name == "rdd" else table
     return estimate(table, OWN.get(card.name, SPEC), card.name, seed, **params)
+
+
+def by_rule(table: Table) -> Table:
+    """The table with the dose given to those with an income of at least 0, where that can be."""
+    if table.kind("income") not in NUMERIC:
+        return table
+    return table.replace(Column("dose", "binary", (table.numeric("income") >= 0).astype(np.int32), (0, 1)))
 
 
 def _bounds(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:

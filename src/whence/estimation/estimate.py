@@ -28,9 +28,9 @@ from whence.identification.spec import Spec
 if TYPE_CHECKING:
     from whence.identification.identify import Identified, NotIdentified
 
-STRATEGIES = ("rct", "adjustment", "frontdoor", "id", "iv")
+STRATEGIES = ("rct", "adjustment", "frontdoor", "id", "iv", "rdd")
 COMPARING = ("rct", "adjustment")  # strategies that compare groups given controls
-OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv"}  # strategies with a method of their own
+OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv", "rdd": "rdd"}  # strategies with a method of their own
 QUANTITIES = ("ATE", "ATT", "ATC")
 DESIGN = {
     "rct": "Who was treated was decided by chance.",
@@ -39,6 +39,7 @@ DESIGN = {
     "id": "The graph shows every common cause, and no arrow is missing.",
     "iv": "Given the controls, the instruments are as good as chosen by chance, and they affect the outcome only "
           "through the treatment.",
+    "rdd": "Nothing but the treatment changes at the cutoff, and nobody chose on which side to be.",
 }
 FEWEST_FOR_AIPW = 20  # rows in the smallest arm
 ROWS_PER_COLUMN = 3
@@ -236,7 +237,7 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
     return Effect(
         estimate=first.estimate, standard_error=first.standard_error, interval=answer.interval or first.interval,
         p_value=first.p_value if answer.p_value is None else answer.p_value, n=data.n,
-        quantity="LATE" if asked.strategy == "iv" else asked.quantity, method=card.name, spec=data.spec,
+        quantity="LATE" if asked.strategy in ("iv", "rdd") else asked.quantity, method=card.name, spec=data.spec,
         contrast=f"{data.treatment.name}: {answer.labels[0]}" if answer.labels else data.treatment.contrast,
         level=level, df=degrees_of_freedom(answer),
         comparisons=comparisons, diagnostics=diagnostics,
