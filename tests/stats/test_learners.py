@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+
 import numpy as np
 import pytest
 
 from whence.core.errors import WhenceError
+from whence.stats.foldwise import Rows
 from whence.stats.learners import LEARNERS, candidates, from_object, simplex_weights
+from whence.stats.resample import folds
 
 RNG = np.random.default_rng(4)
 N = 300
@@ -15,9 +19,10 @@ SIGNAL = X[:, 0] + 0.5 * X[:, 1]
 Y = SIGNAL + RNG.normal(size=N) * 0.3
 CODES = np.clip(np.digitize(SIGNAL + RNG.logistic(size=N) * 0.5, [-0.5, 0.5]), 0, 2)
 ONES = np.ones(N)
+HERE = [name for name in LEARNERS if name != "lightgbm" or find_spec("lightgbm")]
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", HERE)
 def test_numbers(name):
     made = LEARNERS[name].numbers
     assert made is not None
@@ -26,7 +31,7 @@ def test_numbers(name):
     assert np.array_equal(first, made(X, Y, ONES, X, 7))
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", HERE)
 @pytest.mark.parametrize("classes", [2, 3])
 def test_classes(name, classes):
     made = LEARNERS[name].classes
@@ -47,7 +52,7 @@ def test_a_class_absent_from_training_gets_probability_zero(name):
     assert (p[:, 1] == 0).all() and np.allclose(p.sum(axis=1), 1)
 
 
-@pytest.mark.parametrize("name", LEARNERS)
+@pytest.mark.parametrize("name", HERE)
 def test_without_features_it_is_the_mean(name):
     numbers, classes = LEARNERS[name].numbers, LEARNERS[name].classes
     assert numbers is not None and classes is not None
@@ -128,3 +133,37 @@ def test_simplex_weights_against_a_grid():
     grid = np.linspace(0, 1, 10_001)
     losses = [float(w @ (predictions @ [g, 1 - g] - Y) ** 2) for g in grid]
     assert simplex_weights(predictions, Y, w)[0] == pytest.approx(grid[int(np.argmin(losses))], abs=2e-4)
+
+
+def test_a_learner_that_is_not_installed_says_so():
+    if find_spec("lightgbm"):
+        pytest.skip("lightgbm is installed")
+    with pytest.raises(WhenceError) as error:
+        LEARNERS["lightgbm"].numbers(X, Y, ONES, X, 0)
+    assert error.value.code == "not_installed"
+
+
+def test_the_same_object_is_the_same_learner_until_it_changes():
+    from sklearn.linear_model import Ridge
+
+    one, alike = Ridge(alpha=1.0), Ridge(alpha=1.0)
+    first = from_object(one)
+    assert from_object(one) == first and from_object(alike) != first
+    one.set_params(alpha=1e6)
+    changed = from_object(one)
+    assert changed != first
+    assert np.ptp(changed.numbers(X, Y, ONES, X, 0)) < 0.1 * np.ptp(first.numbers(X, Y, ONES, X, 0))
+
+
+@pytest.mark.parametrize("name", ["linear", "ridge"])
+@pytest.mark.parametrize("weighted", [False, True])
+def test_all_folds_at_once_is_each_fold_by_itself(name, weighted):
+    learner = LEARNERS[name]
+    fold, w = folds(5, CODES), RNG.uniform(0.5, 2, N) if weighted else ONES
+    train = X[:, 2] > -1
+    found = learner.numbers_by_fold(Rows.of(X, fold, train, w), Y)
+    apart = np.empty(N)
+    for k in range(5):
+        use = train & (fold != k)
+        apart[fold == k] = learner.numbers(X[use], Y[use], w[use], X[fold == k], 0)
+    assert found == pytest.approx(apart, abs=1e-9 if name == "linear" else 0.05)

@@ -1,7 +1,14 @@
-"""The cross-fitting engine: out-of-fold predictions of a nuisance, stacked over learners and remembered."""
+"""The cross-fitting engine: out-of-fold predictions of a nuisance, stacked over learners and remembered.
+
+What was fitted once is not fitted again in the same process: predictions are kept by the content of all that they
+depend on, whoever asks for them: another estimator, a check, a sensitivity analysis.
+"""
 
 from __future__ import annotations
 
+import threading
+from collections import OrderedDict
+from collections.abc import Hashable
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -9,8 +16,49 @@ import numpy as np
 from whence.core.hashing import content_hash
 from whence.core.progress import SILENT, Progress
 from whence.core.rng import generator
+from whence.stats.foldwise import Rows, gram, least_squares
 from whence.stats.learners import Learner, simplex_weights
 from whence.stats.regress import covariance_matrix
+
+MOST_BYTES = 256 * 2**20
+
+
+class Store:
+    """Arrays by key, the least recently used given up beyond ``most`` bytes. Safe to share between threads."""
+
+    def __init__(self, most: int = MOST_BYTES) -> None:
+        self.most, self.bytes = most, 0
+        self._arrays: OrderedDict[Hashable, np.ndarray] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+    def get(self, key: Hashable) -> np.ndarray | None:
+        with self._lock:
+            if key not in self._arrays:
+                return None
+            self._arrays.move_to_end(key)
+            return self._arrays[key]
+
+    def put(self, key: Hashable, array: np.ndarray) -> None:
+        """Keeps ``array``, which can no longer be changed."""
+        array.flags.writeable = False
+        with self._lock:
+            if key not in self._arrays and array.nbytes <= self.most:
+                self._arrays[key] = array
+                self.bytes += array.nbytes
+            while self.bytes > self.most:
+                _, oldest = self._arrays.popitem(last=False)
+                self.bytes -= oldest.nbytes
+
+    def clear(self) -> None:
+        with self._lock:
+            self._arrays.clear()
+            self.bytes = 0
+
+
+SHARED = Store()
 
 
 @dataclass(frozen=True)
@@ -30,8 +78,8 @@ class Nuisance:
 class CrossFitter:
     """Fits nuisances on the rows outside each fold and predicts those inside.
 
-    designs: features (n, k) by degree. folds: int (n,). weights: (n,). cache: predictions by content
-    hash; share one between calls that may repeat a fit.
+    designs: features (n, k) by degree. folds: int (n,). weights: (n,). cache: predictions by the content of what they
+    come from; all engines of a process share one.
     """
 
     designs: dict[int, np.ndarray]
@@ -39,7 +87,10 @@ class CrossFitter:
     weights: np.ndarray
     seed: int = 0
     progress: Progress = SILENT
-    cache: dict[str, np.ndarray] = field(default_factory=dict)
+    cache: Store = SHARED
+    _names: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
+    _rows: dict[tuple[str, int], tuple[Rows, np.ndarray | None]] = field(default_factory=dict, repr=False,
+                                                                      compare=False)
 
     def fit(
         self, learners: tuple[Learner, ...], target: np.ndarray, train: np.ndarray | None = None,
@@ -61,7 +112,7 @@ class CrossFitter:
             wanted = (target[train, None] == np.arange(classes)).astype(float).ravel()
             mass = np.repeat(w, classes)
         stack = simplex_weights(columns, wanted, mass)
-        predictions = sum(share * part for share, part in zip(stack, parts, strict=True))
+        predictions = parts[0] if len(parts) == 1 else sum(s * part for s, part in zip(stack, parts, strict=True))
         loss = float(mass @ (columns @ stack - wanted) ** 2 / w.sum())
         names = [learner.name for learner in learners]
         return Nuisance(np.asarray(predictions), dict(zip(names, stack.tolist(), strict=True)), loss)
@@ -69,10 +120,49 @@ class CrossFitter:
     def _out_of_fold(
         self, learner: Learner, target: np.ndarray, train: np.ndarray, classes: int | None
     ) -> np.ndarray:
+        whom = content_hash(train)
+        # The learner itself is part of the key: two objects that print alike are not the same one.
+        key = (self._content(learner.degree), whom, content_hash(target), classes, self.seed, learner)
+        known = self.cache.get(key)
+        if known is not None:
+            self.progress.step(len(np.unique(self.folds)))
+            return known
+        out = self._all_folds(learner, target, train, whom, classes)
+        if out is None:
+            out = self._fold_by_fold(learner, target, train, classes)
+        else:
+            self.progress.step(len(np.unique(self.folds)))
+        self.cache.put(key, out)
+        return out
+
+    def _content(self, degree: int) -> str:
+        """What the design, the folds and the weights hold."""
+        if degree not in self._names:
+            self._names[degree] = content_hash(self.designs[degree], self.folds, self.weights)
+        return self._names[degree]
+
+    def _all_folds(
+        self, learner: Learner, target: np.ndarray, train: np.ndarray, whom: str, classes: int | None
+    ) -> np.ndarray | None:
+        """Predictions by a learner that can do all folds at once, None where it cannot."""
+        way = learner.numbers_by_fold if classes is None else learner.classes_by_fold
+        if way is None:
+            return None
+        rows, squares = self._rows.get((whom, learner.degree), (None, None))
+        if rows is None:
+            rows = Rows.of(self.designs[learner.degree], self.folds, train, self.weights)
+        if way is least_squares:  # several targets share the sums of squares of the design
+            squares = gram(rows) if squares is None else squares
+            out = least_squares(rows, target.astype(float), squares)
+        else:
+            out = way(rows, target.astype(float)) if classes is None else way(rows, target, classes)  # pyright: ignore
+        self._rows[(whom, learner.degree)] = (rows, squares)
+        return out
+
+    def _fold_by_fold(
+        self, learner: Learner, target: np.ndarray, train: np.ndarray, classes: int | None
+    ) -> np.ndarray:
         design = self.designs[learner.degree]
-        key = content_hash(design, target, train, self.folds, self.weights, learner.name, classes, self.seed)
-        if key in self.cache:
-            return self.cache[key]
         out = np.zeros(len(target) if classes is None else (len(target), classes))
         for fold in np.unique(self.folds):
             inside = self.folds == fold
@@ -81,7 +171,6 @@ class CrossFitter:
             seed = int(generator(self.seed, "learner", learner.name, int(fold)).integers(2**31))
             out[inside] = _fit_one(learner, design, target, rows, inside, self.weights, classes, seed)
             self.progress.step()
-        self.cache[key] = out
         return out
 
 

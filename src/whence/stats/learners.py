@@ -9,6 +9,9 @@ from __future__ import annotations
 
 import functools
 import inspect
+import pickle
+import threading
+import weakref
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -16,12 +19,16 @@ from typing import Any
 import numpy as np
 
 from whence.core.errors import WhenceError, unknown_name
+from whence.stats.foldwise import Rows, least_squares, logistic, ridge
 from whence.stats.logit import multinomial
 from whence.stats.regress import ols
 
 # (features, target, weights, new features, seed) -> predictions (m,), or probabilities (m, classes)
 Numbers = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray, int], np.ndarray]
 Classes = Callable[[np.ndarray, np.ndarray, int, np.ndarray, np.ndarray, int], np.ndarray]
+# (rows by fold, target) -> out-of-fold predictions (n,), or with the number of classes (n, classes); None: not this way
+NumbersByFold = Callable[[Rows, np.ndarray], np.ndarray | None]
+ClassesByFold = Callable[[Rows, np.ndarray, int], np.ndarray | None]
 
 SMALL_PENALTY = 0.01  # keeps logit nuisances finite under separation; nothing to a fit that is finite anyway
 CLOSE = 1e-4  # Newton converges quadratically: the step after this one would be about its square
@@ -33,13 +40,16 @@ class Learner:
     """name: for people and for caches. degree: of the features it wants (2 adds squares, 0 is for trees).
 
     numbers: fits a mean and predicts it. classes: fits probabilities of classes 0 .. k - 1; None when the
-    learner cannot.
+    learner cannot. numbers_by_fold, classes_by_fold: the same for all folds at once, where there is a shorter way.
+    Two learners are the same one when all of these are.
     """
 
     name: str
     degree: int
     numbers: Numbers | None
     classes: Classes | None
+    numbers_by_fold: NumbersByFold | None = None
+    classes_by_fold: ClassesByFold | None = None
 
 
 def _with_intercept(x: np.ndarray) -> np.ndarray:
@@ -65,6 +75,11 @@ def linear_classes(
     p = np.exp(eta - eta.max(axis=1, keepdims=True))
     out[:, present] = p / p.sum(axis=1, keepdims=True)
     return out
+
+
+def linear_classes_by_fold(rows: Rows, codes: np.ndarray, k: int) -> np.ndarray | None:
+    """As ``linear_classes``, for all folds at once."""
+    return logistic(rows, codes, k, SMALL_PENALTY)
 
 
 def _boosting(rows: int, seed: int) -> dict[str, Any]:
@@ -135,12 +150,31 @@ def _ridge_numbers(rows: int, seed: int) -> Any:
     return make_pipeline(StandardScaler(), RidgeCV(alphas=np.logspace(-3, 4, 15)))
 
 
+def _lightgbm(kind: str) -> Callable[[int, int], Any]:
+    def make(rows: int, seed: int) -> Any:
+        try:
+            import lightgbm  # pyright: ignore[reportMissingImports]
+        except ImportError:
+            raise WhenceError(
+                "The learner 'lightgbm' needs the package lightgbm, which is not installed.", code="not_installed",
+                value="lightgbm", allowed=NAMES, hint="pip install lightgbm, or use 'boosting'.",
+            ) from None
+        few = rows < MANY_ROWS
+        return getattr(lightgbm, kind)(
+            learning_rate=0.1, n_estimators=50 if few else 150, num_leaves=6 if few else 15, min_child_samples=20,
+            reg_lambda=1.0, random_state=seed, n_jobs=1, deterministic=True, force_row_wise=True, verbose=-1,
+        )
+
+    return make
+
+
 LEARNERS: dict[str, Learner] = {
-    "linear": Learner("linear", 1, linear_numbers, linear_classes),
-    "quadratic": Learner("quadratic", 2, linear_numbers, linear_classes),
+    "linear": Learner("linear", 1, linear_numbers, linear_classes, least_squares, linear_classes_by_fold),
+    "quadratic": Learner("quadratic", 2, linear_numbers, linear_classes, least_squares, linear_classes_by_fold),
     "boosting": Learner("boosting", 0, _sklearn(_boosted_numbers), _sklearn(_boosted_classes)),
     "lasso": Learner("lasso", 2, _sklearn(_lasso_numbers), _sklearn(_penalised_classes(1.0))),
-    "ridge": Learner("ridge", 2, _sklearn(_ridge_numbers), _sklearn(_penalised_classes(0.0))),
+    "ridge": Learner("ridge", 2, _sklearn(_ridge_numbers), _sklearn(_penalised_classes(0.0)), ridge),
+    "lightgbm": Learner("lightgbm", 0, _sklearn(_lightgbm("LGBMRegressor")), _sklearn(_lightgbm("LGBMClassifier"))),
 }
 # "auto" stacks these: a straight line, a parabola, and steps with interactions.
 STACKED = ("linear", "quadratic", "boosting")
@@ -169,14 +203,32 @@ def candidates(given: Any, rows: int, columns: int, squares: bool = True) -> tup
 
 
 def from_object(estimator: Any) -> Learner:
-    """A learner from an object with scikit-learn's ``fit`` and ``predict`` (or ``predict_proba``)."""
+    """A learner from an object with scikit-learn's ``fit`` and ``predict`` (or ``predict_proba``).
+
+    The same object in the same state gives the same learner, so that its fits can be remembered. Later changes to the
+    object do not change the learner.
+    """
+    try:
+        state = pickle.dumps(estimator)
+        with _LOCK:
+            before, learner = _OBJECTS.get(estimator, (b"", None))
+            if learner is None or before != state:
+                learner = _learner_of(estimator)
+                _OBJECTS[estimator] = (state, learner)
+            return learner
+    except Exception:  # what cannot be pickled, hashed or referred to weakly is a learner of its own every time
+        return _learner_of(estimator)
+
+
+_OBJECTS: weakref.WeakKeyDictionary[Any, tuple[bytes, Learner]] = weakref.WeakKeyDictionary()
+_LOCK = threading.Lock()
+
+
+def _learner_of(estimator: Any) -> Learner:
+    pattern = _unfitted(estimator)
 
     def make(rows: int, seed: int) -> Any:
-        import copy
-
-        from sklearn.base import clone
-
-        fresh: Any = clone(estimator) if hasattr(estimator, "get_params") else copy.deepcopy(estimator)
+        fresh = _unfitted(pattern)
         if hasattr(fresh, "get_params") and fresh.get_params().get("random_state", seed) is None:
             fresh.set_params(random_state=seed)
         return fresh
@@ -185,6 +237,14 @@ def from_object(estimator: Any) -> Learner:
     name = " ".join(repr(estimator).split())
     fit = _sklearn(make)
     return Learner(name, 1, None if classifies else fit, fit if classifies else None)
+
+
+def _unfitted(estimator: Any) -> Any:
+    import copy
+
+    from sklearn.base import clone
+
+    return clone(estimator) if hasattr(estimator, "get_params") else copy.deepcopy(estimator)
 
 
 def fit_predict(
