@@ -27,7 +27,7 @@ def test_without_interactions_it_is_the_coefficient(sample, spec, kind):
 
 def test_cluster_robust(sample, spec):
     s = sample(200, 2, clusters=20)
-    effect = estimate(s.table, spec(cluster="c"), "regression", degree=1, interactions=False)
+    effect = estimate(s.table, spec(cluster="c"), "regression", degree=1, interactions=False, covariance="CR1")
     design = np.column_stack([np.ones(200), s.t, s.x])
     fit = sm.OLS(s.y, design).fit(cov_type="cluster", cov_kwds={"groups": s.clusters}, use_t=True)
     assert effect.standard_error == pytest.approx(fit.bse[1])

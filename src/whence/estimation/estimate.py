@@ -15,6 +15,7 @@ from whence.core.progress import SILENT, Progress
 from whence.core.registry import find_card, load_function, methods
 from whence.core.result import Provenance, Refused, Remark, versions
 from whence.data.table import Table
+from whence.estimation.dependence import reproducible, split, unclustered, with_dependence, words
 from whence.estimation.determined import outcome_determined
 from whence.estimation.effect import Comparison, Effect
 from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, summaries
@@ -90,17 +91,24 @@ def estimate(
         method, said = choose(data)
         data = dataclasses.replace(data, remarks=(*data.remarks, *said))
     card = find_card("estimation", method)
-    parameters = checked(card, params)
+    errors, own = split(card, params)
+    parameters = checked(card, own)
+    unclustered(asked, errors)
     if asked.quantity not in ("ATE", "LATE") and not data.treatment.discrete:
         return Refused(
             "quantity_not_available",
             f"{asked.quantity} needs treated and control groups; {asked.treatment!r} is a dose.",
             {"quantity": asked.quantity}, "Ask for the ATE, or make groups of the treatment.", card.name,
         )
+    data = with_dependence(data, errors)
+    if isinstance(data, Refused):
+        return Refused(data.code, data.reason, data.evidence, data.remedy, card.name)
     answer = load_function(card)(data, seed=seed, progress=progress, **parameters)
+    if isinstance(answer, Answer):
+        answer = reproducible(answer)
     if isinstance(answer, Refused):
         return Refused(answer.code, answer.reason, answer.evidence, answer.remedy, card.name)
-    return _effect(asked, card, parameters, seed, answer)
+    return _effect(asked, card, parameters | errors, seed, answer)
 
 
 @functools.cache
@@ -233,6 +241,8 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
         )
     if data.clusters is not None:
         diagnostics["clusters"] = data.n_clusters
+    if data.dependence is not None:
+        diagnostics["covariance"] = data.dependence.name
     first = found[0]
     return Effect(
         estimate=first.estimate, standard_error=first.standard_error, interval=answer.interval or first.interval,
@@ -248,6 +258,7 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
             parameters=plain_parameters(parameters), seed=seed, versions=_versions(card.name),
             citations=card.citations,
         ),
+        errors=words(answer), own_interval=answer.interval is not None, dependence=data.dependence,
         rows=data.rows, influence=answer.influence[:, 0], clusters=data.clusters, propensity=answer.propensity,
     )
 

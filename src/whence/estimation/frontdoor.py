@@ -143,14 +143,14 @@ def frontdoor(
         return given
     through = outcome.design(given.expected) @ outcome.fit.coefficients
     last = dataclasses.replace(data, outcome=through)
-    answer = regression(last, degree=degree, covariance=covariance, level=level)
+    answer = regression(last, degree=degree, covariance=covariance if data.clusters is None else "CR1", level=level)
     if isinstance(answer, Refused):
         return answer
     loads = effect_weights(last, degree)
     total = answer.influence + _from_outcome(data, outcome, given, loads, covariance)
     total += _from_given(data, outcome, given, loads)
     return dataclasses.replace(
-        answer, data=data, influence=total, df=np.full(len(answer.estimates), float(outcome.fit.df)),
+        answer, data=data, influence=total, df=np.full(len(answer.estimates), float(outcome.fit.df)), errors=None,
         remarks=(*mediators.remarks, *said, *answer.remarks),
         diagnostics={
             "mediators": list(data.spec.mediators), "model": "table" if mediators.table else "linear",

@@ -10,10 +10,20 @@ from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.estimation.inference import Answer
+from whence.estimation.linear_errors import (
+    DRAWS,
+    LINEAR_COVARIANCE,
+    Linear,
+    chosen,
+    few_clusters,
+    fit_errors,
+    with_bootstrap,
+)
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
+from whence.estimation.weighting import WEIGHTS_ARE, Weighting, weighting
 from whence.stats.features import Features, level_codes
-from whence.stats.regress import COVARIANCES, LinearFit, influence, ols
+from whence.stats.regress import LinearFit, ols
 
 ROWS_PER_COLUMN = 3  # an arm with fewer rows per control column gets no interactions of its own
 SHOWN = 60  # labels listed in the diagnostics
@@ -33,8 +43,7 @@ CARD = Card(
                   "any form is valid, else 2.", 1, 5, optional=True),
         Parameter("interactions", "bool", None, "Whether the effect may differ with the controls. None: yes for a "
                   "treatment with arms of at least 3 rows per column, no for a dose.", optional=True),
-        Parameter("covariance", "choice", "HC3", "Robust covariance when rows are independent (clusters use CR1).",
-                  choices=COVARIANCES),
+        LINEAR_COVARIANCE, DRAWS, WEIGHTS_ARE,
         LEVEL,
     ),
     output="Effect",
@@ -43,6 +52,10 @@ CARD = Card(
         "Lin (2013), Agnostic notes on regression adjustments to experimental data, Annals of Applied Statistics 7",
         "MacKinnon and White (1985), Some heteroskedasticity-consistent covariance matrix estimators",
         "Cameron and Miller (2015), A practitioner's guide to cluster-robust inference",
+        "Pustejovsky and Tipton (2018), Small-sample methods for cluster-robust variance estimation and hypothesis "
+        "testing in fixed effects models, Journal of Business and Economic Statistics 36",
+        "Roodman, MacKinnon, Nielsen and Webb (2019), Fast and wild: bootstrap inference in Stata using boottest, "
+        "Stata Journal 19",
     ),
     function="whence.estimation.regression:regression",
 )
@@ -59,8 +72,9 @@ class _Design:
 
 
 def regression(
-    data: Prepared, *, degree: int | None = None, interactions: bool | None = None, covariance: str = "HC3",
-    level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
+    data: Prepared, *, degree: int | None = None, interactions: bool | None = None, covariance: str | None = None,
+    bootstrap_draws: int = 9999, weights_are: str = "sampling", level: float = 0.95, seed: int = 0,
+    progress: Progress = SILENT,
 ) -> Answer | Refused:
     """Standardisation (g-computation) with a linear model.
 
@@ -73,9 +87,13 @@ def regression(
 
     with d_i the change of the row's design and e_i the residual with its small-sample factor.
 
-    Refused: ``more_features_than_rows``, ``treatment_determined``, ``arm_too_small``.
+    Refused: ``more_features_than_rows``, ``treatment_determined``, ``arm_too_small``, ``too_few_clusters``,
+    ``weights_not_counts``.
     """
     t = data.treatment
+    weights, name = weighting(data, weights_are), chosen(data, covariance)
+    if isinstance(weights, Refused):
+        return weights
     degree = degree or (1 if data.spec.strategy == "rct" else 2)
     controls = data.features(degree)
     if isinstance(controls, Refused):
@@ -94,7 +112,7 @@ def regression(
             {"columns": design.matrix.shape[1], "rows": data.n},
             "Use fewer controls, degree=1 or interactions=False.",
         )
-    fit = ols(design.matrix, data.outcome, data.weights)
+    fit = ols(design.matrix, data.outcome, weights.fit)
     width = len(design.effects)
     if not fit.kept[design.first : design.first + width].all():
         return _determined(data, controls)
@@ -106,7 +124,24 @@ def regression(
         ))
     if controls.dropped:
         remarks.append(dropped_controls(controls))
-    return _standardise(data, controls, design, fit, covariance, interactions, degree, tuple(remarks))
+    data, said = few_clusters(data, name)
+    means, columns = _standardised(data, design, fit, weights)
+    errors = fit_errors(data, fit, means, name, fit.rank - nested_columns(data, controls), weights.counts)
+    if isinstance(errors, Refused):
+        return errors
+    psi = errors[0] + columns
+    if weights.counts is not None and data.clusters is None and data.dependence is None:
+        psi = psi / np.sqrt(weights.counts)[:, None]  # copies of a row are independent of each other
+    estimates = means @ fit.coefficients
+    diagnostics = {
+        "r_squared": fit.r_squared, "columns": fit.rank, "residual_df": int(weights.rows) - fit.rank, "degree": degree,
+        "interactions": interactions, "covariance": name, "largest_leverage": float(fit.leverage.max()),
+        "controls": list(controls.labels[:SHOWN]), "controls_dropped": list(controls.dropped[:SHOWN]),
+        **({} if data.weights is None else {"weights_are": weights_are}),
+    }
+    answer = Answer(data, estimates, psi, np.full(len(estimates), weights.rows - fit.rank), diagnostics,
+                    (*remarks, *said), errors=errors[1])
+    return answer if name != "wild" else with_bootstrap(answer, Linear.of(fit, means), level, bootstrap_draws, seed)
 
 
 def effect_weights(data: Prepared, degree: int) -> np.ndarray:
@@ -120,39 +155,28 @@ def effect_weights(data: Prepared, degree: int) -> np.ndarray:
     return data.w[:, None] * (design.matrix @ (fit.bread @ means.T))
 
 
-def _standardise(
-    data: Prepared, controls: Features, design: _Design, fit: LinearFit, covariance: str, interactions: bool,
-    degree: int, remarks: tuple[Remark, ...],
-) -> Answer:
-    estimates, columns = [], []
-    counted = fit.rank - nested_columns(data, controls)
+def _standardised(
+    data: Prepared, design: _Design, fit: LinearFit, weights: Weighting
+) -> tuple[np.ndarray, np.ndarray]:
+    """The mean change of the design (m, k) over the population, and what sampling that population adds to the influence
+    values (n, m)."""
+    means, columns = [], []
     for j, change in enumerate(design.effects):
-        target = target_weights(data, j + 1)
-        mean_change = target @ change / data.n
-        effects = change @ fit.coefficients
-        estimate = float(mean_change @ fit.coefficients)
-        psi = influence(fit, mean_change[None, :], covariance, data.clusters, counted)[:, 0]
-        estimates.append(estimate)
-        columns.append(psi + target * (effects - estimate))
-    return Answer(
-        data, estimates=np.array(estimates), influence=np.column_stack(columns),
-        df=np.full(len(estimates), float(fit.df)),
-        remarks=remarks,
-        diagnostics={
-            "r_squared": fit.r_squared, "columns": fit.rank, "residual_df": fit.df, "degree": degree,
-            "interactions": interactions, "covariance": "CR1" if data.clusters is not None else covariance,
-            "largest_leverage": float(fit.leverage.max()), "controls": list(controls.labels[:SHOWN]),
-            "controls_dropped": list(controls.dropped[:SHOWN]),
-        },
-    )
+        target = target_weights(data, j + 1, weights.population)
+        means.append(target @ change / data.n)
+        columns.append(target * (change @ fit.coefficients - means[-1] @ fit.coefficients))
+    return np.array(means), np.column_stack(columns)
 
 
-def target_weights(data: Prepared, arm: int) -> np.ndarray:
-    """Weights (n,), mean 1, of the population asked for: everyone (ATE), the treated (ATT) or the controls (ATC)."""
+def target_weights(data: Prepared, arm: int, population: np.ndarray | None = None) -> np.ndarray:
+    """Weights (n,), mean 1, of the population asked for: everyone (ATE), the treated (ATT) or the controls (ATC).
+
+    population: (n,), mean 1, of everyone; the data's weights when not given."""
     quantity = data.spec.quantity
+    everyone = data.w if population is None else population
     if quantity == "ATE" or not data.treatment.discrete:
-        return data.w
-    inside = data.w * (data.treatment.codes == (arm if quantity == "ATT" else 0))
+        return everyone
+    inside = everyone * (data.treatment.codes == (arm if quantity == "ATT" else 0))
     return inside / inside.mean()
 
 

@@ -110,7 +110,7 @@ def _orthogonal(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 def influence(
     fit: LinearFit, combination: np.ndarray, covariance: str = "HC3",
-    clusters: np.ndarray | None = None, parameters: int | None = None,
+    clusters: np.ndarray | None = None, parameters: int | None = None, counts: np.ndarray | None = None,
 ) -> np.ndarray:
     """Influence values (n, m) of ``combination @ coefficients``, small-sample factors included.
 
@@ -119,26 +119,31 @@ def influence(
     sqrt(n / (n - k)); HC2, divided by sqrt(1 - h); HC3, divided by 1 - h (MacKinnon and White 1985).
     With ``clusters`` (int (n,)): CR1, residuals times sqrt(G / (G - 1) * (n - 1) / (n - k)) (Cameron and
     Miller 2015, eq. 12). parameters: the k of these factors when not the rank (fixed effects nested in
-    clusters do not count, ibid. section III.B).
+    clusters do not count, ibid. section III.B). counts: (n,), how often each row stands in the data when the weights
+    are frequencies; factors and leverage are then those of the rows written out.
 
     A row of full leverage has a zero residual under every covariance.
     """
     n = len(fit.residuals)
+    total = n if counts is None else float(counts.sum())
     k = fit.rank if parameters is None else parameters
     if clusters is not None:
         groups = len(np.unique(clusters))
-        residuals = fit.residuals * np.sqrt(groups / (groups - 1) * (n - 1) / (n - k))
+        residuals = fit.residuals * np.sqrt(groups / (groups - 1) * (total - 1) / (total - k))
     else:
-        residuals = adjusted_residuals(fit.residuals, fit.leverage, covariance, k)
+        leverage = fit.leverage if counts is None else fit.leverage / counts
+        residuals = adjusted_residuals(fit.residuals, leverage, covariance, k, total)
     return n * (fit.design @ (fit.bread @ combination.T)) * (fit.weights * residuals)[:, None]
 
 
-def adjusted_residuals(residuals: np.ndarray, leverage: np.ndarray, covariance: str, k: int) -> np.ndarray:
-    """Residuals with the factor of HC0 to HC3; see ``influence``."""
+def adjusted_residuals(
+    residuals: np.ndarray, leverage: np.ndarray, covariance: str, k: int, n: float | None = None
+) -> np.ndarray:
+    """Residuals with the factor of HC0 to HC3; see ``influence``. n: rows that count, if not all once."""
     if covariance == "HC0":
         return residuals
     if covariance == "HC1":
-        n = len(residuals)
+        n = len(residuals) if n is None else n
         return residuals * np.sqrt(n / (n - k))
     room = np.where(leverage < FULL_LEVERAGE, 1 - leverage, 1.0)
     safe = np.where(leverage < FULL_LEVERAGE, residuals, 0.0)
