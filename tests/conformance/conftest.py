@@ -60,7 +60,9 @@ BY_FORMULA = Spec("id", ("dose",), ("score",), graph="site --> dose; dose --> gr
                   "site --> score; dose <-> score")
 BY_CHANCE = Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age", "site"))
 AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variable="income", cutoff=0.0)
-OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF}  # methods with a strategy of their own
+IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
+OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,  # strategies of their own
+       "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
 def usable(card: Card, table: Table) -> list[str]:
