@@ -28,11 +28,22 @@ def test_neyman_and_welch(sample, spec):
 
 def test_clusters_equal_cr1_of_the_regression(sample, spec):
     s = sample(120, 2, randomised=True, clusters=12)
-    effect = estimate(s.table, spec("rct", controls=(), cluster="c"))
+    effect = estimate(s.table, spec("rct", controls=(), cluster="c"), covariance="CR1")
     fit = sm.OLS(s.y, sm.add_constant(s.t)).fit(cov_type="cluster", cov_kwds={"groups": s.clusters}, use_t=True)
     assert effect.standard_error == pytest.approx(fit.bse[1])
     assert effect.interval == pytest.approx(fit.conf_int()[1], rel=1e-6)
     assert effect.df == 11 and effect.diagnostics["clusters"] == 12
+
+
+def test_few_equal_clusters_are_compared_by_their_means(sample, spec):
+    """CR2 is then the unbiased variance of cluster means, with close to Welch's degrees of freedom."""
+    s = sample(120, 2, randomised=True, clusters=12)
+    effect = estimate(s.table, spec("rct", controls=(), cluster="c"))
+    means, arm = s.y.reshape(12, 10).mean(axis=1), s.t.reshape(12, 10)[:, 0]
+    error = np.sqrt(sum(means[arm == a].var(ddof=1) / (arm == a).sum() for a in (0, 1)))
+    assert effect.standard_error == pytest.approx(error)
+    assert effect.df is not None and 7 < effect.df < 10.5 and "CR2" in effect.errors
+    assert [w.code for w in effect.warnings] == ["few_clusters"]
 
 
 def test_weights_are_those_of_weighted_least_squares(sample, spec, make_table):

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 
-from whence.core.card import Card
+from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused
+from whence.estimation.dependence import KINDS
 from whence.estimation.inference import Answer
+from whence.estimation.linear_errors import FEW, chosen, few_clusters, fit_errors
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
+from whence.stats.regress import ols
 
 CARD = Card(
     name="difference",
@@ -18,25 +23,35 @@ CARD = Card(
     summary="The mean outcome of the treated minus that of the controls, without adjustment.",
     data_kinds=("continuous", "count", "binary", "ordinal"),
     assumptions=("Who was treated was decided by chance, or by nothing that also affects the outcome.",),
-    parameters=(LEVEL,),
+    parameters=(
+        Parameter("covariance", "choice", None, "With clusters: CR1, CR2 or CR3, the latter two corrected for few or "
+                  "unequal clusters; 'two_way', 'hac' and 'conley' as for every method. None: CR1, and CR2 below "
+                  f"{FEW} clusters; Neyman's variance for independent rows.", choices=("CR1", "CR2", "CR3", *KINDS),
+                  optional=True),
+        LEVEL,
+    ),
     output="Effect",
     cost="One pass over the rows.",
     citations=(
         "Neyman (1923), On the application of probability theory to agricultural experiments",
         "Welch (1947), The generalization of Student's problem when several population variances are involved",
+        "Bell and McCaffrey (2002), Bias reduction in standard errors for linear regression with multi-stage samples",
     ),
     function="whence.estimation.difference:difference",
 )
 
 
-def difference(data: Prepared, *, level: float = 0.95, seed: int = 0, progress: Progress = SILENT) -> Answer | Refused:
+def difference(
+    data: Prepared, *, covariance: str | None = None, level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
+) -> Answer | Refused:
     """Means by arm and their differences from the control arm.
 
     Rows independent: HC2 influence values, whose squares add up to Neyman's s1^2 / n1 + s0^2 / n0, and
-    Welch's degrees of freedom. Clusters: CR1 with G / (G - 1) * (n - 1) / (n - arms). With weights, means
+    Welch's degrees of freedom. Clusters: those of the regression on the arms, CR1 with G / (G - 1) * (n - 1) /
+    (n - arms) and t with G - 1, or CR2 with its own degrees of freedom below 50 clusters. With weights, means
     are weighted and a row's leverage is its share of its arm's weight.
 
-    Refused: ``continuous_treatment``.
+    Refused: ``continuous_treatment``, ``too_few_clusters``.
     """
     t, n = data.treatment, data.n
     if not t.discrete:
@@ -53,18 +68,28 @@ def difference(data: Prepared, *, level: float = 0.95, seed: int = 0, progress: 
         share = data.w[inside] / data.w[inside].sum()
         means[arm] = share @ data.outcome[inside]
         deviation = data.outcome[inside] - means[arm]
-        factor = 1.0 if data.clusters is not None else 1 / np.sqrt(1 - share)
-        influence[inside, arm] = n * share * deviation * factor
+        influence[inside, arm] = n * share * deviation / np.sqrt(1 - share)
         sizes[arm] = inside.sum()
         variances[arm] = (influence[inside, arm] ** 2).sum() / n**2
-    if data.clusters is not None:
-        groups = data.n_clusters or 0
-        influence *= np.sqrt(groups / (groups - 1) * (n - 1) / (n - k))
     by_arm = {a: {"n": int(s), "mean": float(m)} for a, s, m in zip(t.arms, sizes, means, strict=True)}
-    return Answer(
+    answer = Answer(
         data, estimates=means[1:] - means[0], influence=influence[:, 1:] - influence[:, [0]],
         df=_welch(variances, sizes), diagnostics={"arms": by_arm},
     )
+    return answer if data.clusters is None else _clustered(answer, covariance)
+
+
+def _clustered(answer: Answer, covariance: str | None) -> Answer | Refused:
+    """The same differences as coefficients of a regression on the arms, with its errors by cluster."""
+    data, k = answer.data, len(answer.data.treatment.arms)
+    name = chosen(data, covariance)
+    data, said = few_clusters(data, name)
+    fit = ols((data.treatment.codes[:, None] == np.arange(k)).astype(float), data.outcome, data.weights)
+    contrasts = np.column_stack([-np.ones(k - 1), np.eye(k - 1)])
+    errors = fit_errors(data, fit, contrasts, name, k)
+    if isinstance(errors, Refused):
+        return errors
+    return dataclasses.replace(answer, data=data, influence=errors[0], errors=errors[1], remarks=said)
 
 
 def _welch(variances: np.ndarray, sizes: np.ndarray) -> np.ndarray:
