@@ -8,6 +8,7 @@ void bind_counts(nb::module_ &m);
 void bind_dag_sums(nb::module_ &m);
 void bind_families(nb::module_ &m);
 void bind_ges(nb::module_ &m);
+void bind_score_by_child(nb::module_ &m);
 void bind_scores(nb::module_ &m);
 void bind_skeleton_discrete(nb::module_ &m);
 void bind_skeleton_gaps(nb::module_ &m);
@@ -17,6 +18,7 @@ NB_MODULE(_native, m) {
     nb::set_leak_warnings(false);  // objects that live until the interpreter ends are no leak
     m.doc() = "whence kernels; whence.kernels.numpy_ref is the reference of each";
     bind_scores(m);
+    bind_score_by_child(m);
     bind_boss(m);
     bind_counts(m);
     bind_ges(m);

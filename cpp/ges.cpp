@@ -8,6 +8,7 @@
 
 #include <map>
 #include <tuple>
+#include <unordered_set>
 
 #include "ges_operators.hpp"
 
@@ -21,25 +22,28 @@ using Out = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
 namespace {
 
 enum Kind { INSERT, DELETE, TURN };
-enum Refine { PLAIN = 0, TURNING = 1, EXTREME = 2 };
+enum Refine { PLAIN = 0, TURNING = 1, EXTREME = 2, CLIMB = 3 };
 
 class EquivalenceSearch {
   public:
-    EquivalenceSearch(const Score &score, const BitRows &may, const BitRows &required, bool constrained)
+    EquivalenceSearch(const Score &score, const BitRows &may, const BitRows &required, bool constrained,
+                      const BitRows *cut, const BitRows &start)
         : d_(score.size), words_(may.words()), may_(may), constrained_(constrained), maker_(score, may, required),
-          graph_(d_), lists_(d_), known_(d_), support_(d_, d_) {
-        graph_.dag = required;
+          graph_(d_, cut), lists_(d_), known_(d_), support_(d_, d_) {
+        graph_.dag = start;
         graph_.complete();
         BitRows none(1, d_);
         double most = 0.0;
         for (int y = 0; y < d_; ++y)
             for (const auto &[gain, x] : maker_.cache().row(y, none, maker_.least).better) most = std::max(most, gain);
         maker_.least = std::max(maker_.least, 1e-12 * most);
-        for (int y = 0; y < d_; ++y) maker_.inserts(graph_, y, lists_[y]), maker_.changes(graph_, y, lists_[y]);
+        for (int y = 0; y < d_; ++y) renew(y, true, true, true);
     }
 
     void run(Refine refine) {
         if (refine == EXTREME) return extreme();
+        if (refine == CLIMB) return climb();
+        met_.clear();
         for (bool moved = true; moved;) {
             moved = false;
             while (step(INSERT)) moved = true;
@@ -55,7 +59,10 @@ class EquivalenceSearch {
     bool cut() const { return maker_.cut; }
 
   private:
-    void climb() { while (step(DELETE) || step(TURN) || step(INSERT)) {} }
+    void climb() {
+        met_.clear();
+        while (step(DELETE) || step(TURN) || step(INSERT)) {}
+    }
 
     // Every edge is tried without in every way it can be deleted, the least harmful first, from the start again after
     // each success.
@@ -84,13 +91,14 @@ class EquivalenceSearch {
         const std::vector<size_t> known = known_;
         const BitRows support = support_;
         saved_.clear();
+        met_.clear();
         trying_ = true;
         barred_ = {y, o.x};
         const bool done = apply(DELETE, y, o);
         if (done) climb();
         trying_ = false;
         barred_ = {-1, -1};
-        if (done && total_ > total + maker_.least) {
+        if (done && total_ > total + maker_.least && kept_.insert(graph_.print()).second) {
             climb();
             return true;
         }
@@ -159,7 +167,8 @@ class EquivalenceSearch {
                                            : maker_.turn(graph_, y, x, clique);
         if (!made) return false;
         graph_.complete();
-        if (constrained_ && !graph_.agrees(may_)) {
+        // With a score that gives members of a class different values a climb could go round in circles.
+        if ((constrained_ && !graph_.agrees(may_)) || !met_.insert(graph_.print()).second) {
             std::swap(graph_, before_);
             return false;
         }
@@ -169,38 +178,39 @@ class EquivalenceSearch {
         return true;
     }
 
+    void renew(int y, bool inserts, bool deletes, bool turns) {
+        if (inserts) maker_.inserts(graph_, y, lists_[y]);
+        if (deletes) maker_.deletes(graph_, y, lists_[y]);
+        if (turns) maker_.turns(graph_, y, lists_[y]);
+    }
+
     // Makes the lists anew that the change from before_ to graph_ at the pair (a, b) concerns.
     void refresh(int a, int b) {
-        BitRows inserts(1, d_), changes(1, d_), lost(1, d_);
+        BitRows into(1, d_), turns(1, d_), lost(1, d_);  // into: those whose parents or neighbours changed
         const bool pair = graph_.adj.has(a, b) != before_.adj.has(a, b);
         for (int v = 0; v < d_; ++v) {
-            const bool changed = v == a || v == b || any(words_, [&](int w) {
-                return (graph_.pa[v][w] ^ before_.pa[v][w]) | (graph_.ne[v][w] ^ before_.ne[v][w]) |
-                       (graph_.ch[v][w] ^ before_.ch[v][w]);
+            const bool in = v == a || v == b || any(words_, [&](int w) {
+                return (graph_.pa[v][w] ^ before_.pa[v][w]) | (graph_.ne[v][w] ^ before_.ne[v][w]);
             });
-            if (changed) {
-                if (any(words_, [&](int w) {
-                        return (before_.ne[v][w] | before_.ch[v][w]) & ~(graph_.ne[v][w] | graph_.ch[v][w]);
-                    })) lost.set(0, v);
-                if (v == a || v == b || any(words_, [&](int w) {
-                        return (graph_.pa[v][w] ^ before_.pa[v][w]) | (graph_.ne[v][w] ^ before_.ne[v][w]);
-                    })) inserts.set(0, v);
-                changes.set(0, v);
-                for (int w = 0; w < words_; ++w) changes[0][w] |= graph_.adj[v][w];
-            }
+            if (!in && !any(words_, [&](int w) { return graph_.ch[v][w] ^ before_.ch[v][w]; })) continue;
+            if (any(words_, [&](int w) {
+                    return (before_.ne[v][w] | before_.ch[v][w]) & ~(graph_.ne[v][w] | graph_.ch[v][w]);
+                })) lost.set(0, v);
+            if (in) into.set(0, v);
+            turns.set(0, v);
+            for (int w = 0; w < words_; ++w) turns[0][w] |= graph_.pa[v][w] | graph_.ne[v][w];
         }
-        if (pair)
-            for (int w = 0; w < words_; ++w) inserts[0][w] |= graph_.ne[a][w] | graph_.ne[b][w];
         for (int y = 0; y < d_; ++y) {
-            const bool more = inserts.has(0, y), other = changes.has(0, y);
-            if (more || any(words_, [&](int w) { return support_[y][w] & lost[0][w]; })) {
+            const bool in = into.has(0, y);
+            const bool inserts = in || (pair && (graph_.ne.has(y, a) || graph_.ne.has(y, b)));
+            const bool deletes = in || (pair && graph_.adj.has(y, a) && graph_.adj.has(y, b));
+            if (inserts || any(words_, [&](int w) { return support_[y][w] & lost[0][w]; })) {
                 known_[y] = 0;
                 std::fill_n(support_[y], words_, 0);
             }
-            if (!more && !other) continue;
+            if (!inserts && !deletes && !turns.has(0, y)) continue;
             if (trying_ && !saved_.count(y)) saved_[y] = lists_[y];
-            if (more) maker_.inserts(graph_, y, lists_[y]);
-            if (other) maker_.changes(graph_, y, lists_[y]);
+            renew(y, inserts, deletes, turns.has(0, y));
         }
     }
 
@@ -214,6 +224,7 @@ class EquivalenceSearch {
     std::vector<size_t> known_;  // by variable: how many of its first inserts have a path that makes them invalid,
     BitRows support_;            // and the variables on these paths
     std::vector<std::tuple<double, int, int>> heads_;
+    std::unordered_set<uint64_t> met_, kept_;  // classes met in this climb, and those that attempts led to
     std::pair<int, int> barred_{-1, -1};
     bool trying_ = false;
     double total_ = 0.0;
@@ -222,16 +233,19 @@ class EquivalenceSearch {
 
 }  // namespace
 
-// may, required: (d, d) by child. marks: (d, d), zeroed by the caller; 1 at [i, j] for a tail at i and an arrow or a
-// tail at j (so i --- j has both). Returns the steps made, the edges tried without, and whether a variable had more
-// cliques among its neighbours than are looked at.
-static nb::tuple ges(const Score &score, In<uint8_t, 2> may, In<uint8_t, 2> required, int refine, Out<uint8_t, 2> out) {
+// may, required: (d, d) by child. targets: (m, d), a row for each set of variables that were intervened on together.
+// start: (d, d) by child, a DAG with the required arrows and only arrows that may be. marks: (d, d), zeroed by the
+// caller; 1 at [i, j] for a tail at i and an arrow or a tail at j (so i --- j has both). Returns the steps made, the edges
+// tried without, and whether a variable had more cliques among its neighbours than are looked at.
+static nb::tuple ges(const Score &score, In<uint8_t, 2> may, In<uint8_t, 2> required, In<uint8_t, 2> targets,
+                     In<uint8_t, 2> start, int refine, Out<uint8_t, 2> out) {
     const int d = score.size;
-    for (const auto *square : {&may, &required})
+    for (const auto *square : {&may, &required, &start})
         if (int(square->shape(0)) != d || int(square->shape(1)) != d) throw std::invalid_argument("constraints are (d, d)");
     if (int(out.shape(0)) != d || int(out.shape(1)) != d) throw std::invalid_argument("wrong shape of out");
-    if (refine < PLAIN || refine > EXTREME) throw std::invalid_argument("refine is 0, 1 or 2");
-    BitRows allowed(d, d), held(d, d);
+    if (int(targets.shape(1)) != d) throw std::invalid_argument("targets have a column per variable");
+    if (refine < PLAIN || refine > CLIMB) throw std::invalid_argument("refine is 0, 1, 2 or 3");
+    BitRows allowed(d, d), held(d, d), first(d, d), cut(d, d);
     bool constrained = false;
     for (int y = 0; y < d; ++y)
         for (int z = 0; z < d; ++z) {
@@ -239,22 +253,28 @@ static nb::tuple ges(const Score &score, In<uint8_t, 2> may, In<uint8_t, 2> requ
             if (may.data()[at] && y != z) allowed.set(y, z);
             else constrained |= y != z;
             if (required.data()[at]) held.set(y, z), constrained = true;
+            if (start.data()[at]) first.set(y, z);
         }
+    for (size_t m = 0; m < targets.shape(0); ++m)
+        for (int y = 0; y < d; ++y)
+            for (int z = 0; z < d; ++z)
+                if (targets.data()[m * d + y] && !targets.data()[m * d + z]) cut.set(y, z), cut.set(z, y);
     size_t steps, trials;
-    bool cut;
+    bool cliques_cut;
     {
         nb::gil_scoped_release release;
-        EquivalenceSearch search(score, allowed, held, constrained);
+        EquivalenceSearch search(score, allowed, held, constrained, targets.shape(0) ? &cut : nullptr, first);
         search.run(Refine(refine));
         const Pdag &found = search.graph();
         for (int i = 0; i < d; ++i)
             for (int j = 0; j < d; ++j)
                 if (found.ch.has(i, j) || found.ne.has(i, j)) out.data()[size_t(i) * d + j] = 1;
-        steps = search.steps(), trials = search.trials(), cut = search.cut();
+        steps = search.steps(), trials = search.trials(), cliques_cut = search.cut();
     }
-    return nb::make_tuple(steps, trials, cut);
+    return nb::make_tuple(steps, trials, cliques_cut);
 }
 
 void bind_ges(nb::module_ &m) {
-    m.def("ges", &ges, nb::arg("score"), nb::arg("may"), nb::arg("required"), nb::arg("refine"), nb::arg("out"));
+    m.def("ges", &ges, nb::arg("score"), nb::arg("may"), nb::arg("required"), nb::arg("targets"), nb::arg("start"),
+          nb::arg("refine"), nb::arg("out"));
 }

@@ -10,7 +10,6 @@
 #pragma once
 
 #include <algorithm>
-#include <string>
 #include <unordered_map>
 
 #include "pdag.hpp"
@@ -31,25 +30,28 @@ struct Operators {
 class ScoreCache {
   public:
     struct Row {
-        double base;
-        std::vector<std::pair<double, int32_t>> better;  // gain over base of each variable that helps, best first
+        std::vector<std::pair<double, int32_t>> better;  // what each variable that helps gains, best first
     };
 
-    ScoreCache(const Score &score, int words) : score_(score), words_(words), values_(score.size) {}
+    ScoreCache(const Score &score, int words)
+        : score_(score), words_(words), values_(score.size), locals_(score.size), rows_(score.size) {}
 
     double local(int y, const BitRows &set) {
-        const auto [found, fresh] = locals_.try_emplace(key(y, set), 0.0);
+        key_.assign(set[0], set[0] + words_);
+        const auto [found, fresh] = locals_[y].try_emplace(key_, 0.0);
         if (fresh) {
+            list(set);
             found->second = score_.local(y, parents_.data(), int(parents_.size()), scratch_);
         }
         return found->second;
     }
 
     const Row &row(int y, const BitRows &set, double least) {
-        const auto [found, fresh] = rows_.try_emplace(key(y, set));
+        key_.assign(set[0], set[0] + words_);
+        const auto [found, fresh] = rows_[y].try_emplace(key_);
         if (fresh) {
             const double base = local(y, set);
-            found->second.base = base;
+            list(set);
             score_.additions(y, parents_.data(), int(parents_.size()), base + least, values_.data(), scratch_);
             auto &better = found->second.better;
             for (int z = 0; z < score_.size; ++z)
@@ -63,11 +65,14 @@ class ScoreCache {
     }
 
   private:
-    const std::string &key(int y, const BitRows &set) {
-        list(set);
-        key_.assign(reinterpret_cast<const char *>(&y), sizeof y);
-        return key_.append(reinterpret_cast<const char *>(parents_.data()), parents_.size() * sizeof(int32_t));
-    }
+    using Key = std::vector<uint64_t>;
+    struct Hash {
+        size_t operator()(const Key &key) const {
+            uint64_t h = 0x9e3779b97f4a7c15;
+            for (uint64_t word : key) h = (h ^ word) * 0xff51afd7ed558ccd, h ^= h >> 32;
+            return size_t(h);
+        }
+    };
 
     void list(const BitRows &set) {
         parents_.clear();
@@ -79,9 +84,9 @@ class ScoreCache {
     Scratch scratch_;
     std::vector<double> values_;
     std::vector<int32_t> parents_;
-    std::string key_;
-    std::unordered_map<std::string, double> locals_;
-    std::unordered_map<std::string, Row> rows_;
+    Key key_;
+    std::vector<std::unordered_map<Key, double, Hash>> locals_;  // by variable
+    std::vector<std::unordered_map<Key, Row, Hash>> rows_;
 };
 
 class OperatorMaker {
@@ -108,41 +113,50 @@ class OperatorMaker {
         best_first(out.inserts);
     }
 
-    void changes(const Pdag &g, int y, Operators &out) {
+    void deletes(const Pdag &g, int y, Operators &out) {
         cliques(g, y, out);
-        out.deletes.clear(), out.turns.clear();
-        each(words_, [&](int w) { return g.pa[y][w] | g.ne[y][w]; }, [&](int x) {
-            if (required_.has(y, x) || required_.has(x, y)) return;
-            for (size_t k = 0; k < out.cliques.size(); ++k) {
-                const uint64_t *c = out.cliques[k][0];
-                if (any(words_, [&](int w) { return c[w] & ~g.adj[x][w]; }) || has(c, x)) continue;
-                BitRows &set = joined(g.pa[y], c);
-                set.set(0, x);
-                const double now = cache_.local(y, set);
-                set.unset(0, x);
-                out.deletes.push_back({cache_.local(y, set) - now, x, int32_t(k), {}});
-            }
-        });
+        out.deletes.clear();
+        for (size_t k = 0; k < out.cliques.size(); ++k) {
+            const uint64_t *c = out.cliques[k][0];
+            BitRows &set = joined(g.pa[y], c);
+            const double base = cache_.local(y, set);
+            each(words_, [&](int w) { return g.pa[y][w] | (g.ne[y][w] & ~c[w]); }, [&](int x) {
+                if (required_.has(y, x) || required_.has(x, y)) return;
+                if (any(words_, [&](int w) { return c[w] & ~g.adj[x][w]; })) return;
+                // With a parent x the set holds it already, without a neighbour it does not.
+                const bool parent = g.pa.has(y, x);
+                if (parent) set.unset(0, x);
+                else set.set(0, x);
+                const double other = cache_.local(y, set);
+                out.deletes.push_back({parent ? other - base : base - other, x, int32_t(k), {}});
+                if (parent) set.set(0, x);
+                else set.unset(0, x);
+            });
+        }
+        best_first(out.deletes);
+    }
+
+    void turns(const Pdag &g, int y, Operators &out) {
+        cliques(g, y, out);
+        out.turns.clear();
+        bases_.assign(out.cliques.size(), std::numeric_limits<double>::quiet_NaN());
         each(words_, [&](int w) { return g.ch[y][w] | g.ne[y][w]; }, [&](int x) {
             if (!may_.has(y, x) || required_.has(x, y)) return;
+            const bool directed = g.ch.has(y, x);
+            const double lost = directed ? without(g, x, y, nullptr) : 0.0;
             for (size_t k = 0; k < out.cliques.size(); ++k) {
                 const uint64_t *c = out.cliques[k][0];
-                const bool directed = g.ch.has(y, x);
                 if (directed ? any(words_, [&](int w) { return g.ne[y][w] & g.adj[x][w] & ~c[w]; })
                              : has(c, x) || !separated(g, y, x, c)) continue;
                 BitRows &set = joined(g.pa[y], c);
-                double gain = -cache_.local(y, set);
+                if (std::isnan(bases_[k])) bases_[k] = cache_.local(y, set);
                 set.set(0, x);
-                gain += cache_.local(y, set);
-                for (int w = 0; w < words_; ++w) set[0][w] = g.pa[x][w] | (directed ? 0 : c[w] & g.adj[x][w]);
-                set.set(0, y);
-                gain -= cache_.local(x, set);
-                set.unset(0, y);
-                gain += cache_.local(x, set);
+                double gain = cache_.local(y, set) - bases_[k];
+                gain += directed ? lost : without(g, x, y, c);
                 if (gain > least) out.turns.push_back({gain, x, int32_t(k), {}});
             }
         });
-        best_first(out.deletes), best_first(out.turns);
+        best_first(out.turns);
     }
 
     // Changes the member, not yet the CPDAG; false when no member has the parents that the operator needs.
@@ -175,6 +189,16 @@ class OperatorMaker {
     static constexpr size_t MOST = 2048;
 
     static bool has(const uint64_t *set, int i) { return set[i >> 6] >> (i & 63) & 1; }
+
+    // What x gains when y is no parent of it any more; c, where given, is the clique at y: its part beside x stays.
+    double without(const Pdag &g, int x, int y, const uint64_t *c) {
+        for (int w = 0; w < words_; ++w) set_[0][w] = g.pa[x][w] | (c ? c[w] & g.adj[x][w] : 0);
+        set_.set(0, y);
+        const double now = cache_.local(x, set_);
+        set_.unset(0, y);
+        return cache_.local(x, set_) - now;
+    }
+
     BitRows &joined(const uint64_t *a, const uint64_t *b) {
         for (int w = 0; w < words_; ++w) set_[0][w] = a[w] | b[w];
         return set_;
@@ -225,5 +249,6 @@ class OperatorMaker {
     const BitRows &may_, &required_;
     const int d_, words_;
     BitRows set_;
+    std::vector<double> bases_;
     ScoreCache cache_;
 };

@@ -1,4 +1,4 @@
-// A class of DAGs as its CPDAG, kept with one of its members, in bit sets.
+// A class of DAGs as its CPDAG, or with interventions as its essential graph, kept with one of its members, in bit sets.
 #pragma once
 
 #include <cstdint>
@@ -44,12 +44,15 @@ struct Forced {
 
 class Pdag {
   public:
-    explicit Pdag(int d) : pa(d, d), ch(d, d), ne(d, d), adj(d, d), dag(d, d), d_(d), words_(pa.words()) {}
+    // cut, where given: the pairs of which an intervention has exactly one, so that it tells which way an edge runs.
+    explicit Pdag(int d, const BitRows *cut = nullptr)
+        : pa(d, d), ch(d, d), ne(d, d), adj(d, d), dag(d, d), d_(d), words_(pa.words()), cut_(cut) {}
 
     BitRows pa, ch, ne, adj;  // of the CPDAG: parents, children, neighbours by undirected edges, all of them
     BitRows dag;              // parents in a member
 
-    // The CPDAG of the member: its colliders, closed under Meek's rules.
+    // The CPDAG of the member: its colliders, closed under Meek's rules. With interventions its essential graph, which
+    // has the arrows that they cut beside (Hauser and Buhlmann 2012, theorem 10).
     void complete() {
         for (BitRows *rows : {&pa, &ch, &ne, &adj}) rows->clear();
         for (int c = 0; c < d_; ++c) row(dag, c, [&](int a) { adj.set(a, c), adj.set(c, a); });
@@ -61,12 +64,12 @@ class Pdag {
                 const bool alone = any(words_, [&](int w) {
                     return all[w] & ~near[w] & ~(w == a >> 6 ? uint64_t(1) << (a & 63) : 0);
                 });
-                if (alone) pa.set(c, a), ch.set(a, c);
+                if (alone || (cut_ && cut_->has(c, a))) pa.set(c, a), ch.set(a, c);
                 else ne.set(c, a), ne.set(a, c);
             });
             queue_.push_back(c);
         }
-        close(false);
+        close(cut_ != nullptr);
     }
 
     // Orients the components of the forced variables so that the member has exactly these parents there.
@@ -163,6 +166,15 @@ class Pdag {
         return !path.empty();
     }
 
+    // Equal for equal classes, and hardly ever for others.
+    uint64_t print() const {
+        uint64_t h = 0x9e3779b97f4a7c15;
+        for (const BitRows *rows : {&pa, &ne})
+            for (int c = 0; c < d_; ++c)
+                for (int w = 0; w < words_; ++w) h = (h ^ (*rows)[c][w]) * 0xff51afd7ed558ccd, h ^= h >> 32;
+        return h;
+    }
+
   private:
     template <class Call>
     void row(const BitRows &rows, int i, Call call) const {
@@ -226,6 +238,7 @@ class Pdag {
     }
 
     int d_, words_;
+    const BitRows *cut_;
     std::vector<int> queue_;
     std::vector<uint64_t> seen_;
     std::vector<int32_t> came_, line_;

@@ -2,62 +2,56 @@
 
 from __future__ import annotations
 
-import itertools
 from unittest import mock
 
 import numpy as np
 import pytest
+from tests.discovery.perfect import all_dags, perfect
 
 import whence
 from whence import Knowledge
 from whence.discovery import boss as module
 from whence.discovery.boss import boss
-from whence.discovery.scored import Scored
-from whence.graphs.classes import DAG
+from whence.discovery.ges import greedy
+from whence.discovery.learned import constraints
+from whence.discovery.scored import learned_dag
 from whence.graphs.graph import ARROW, TAIL
 from whence.graphs.metrics import shd
 from whence.graphs.transform import to_cpdag
-from whence.kernels.scores import gaussian_score
 from whence.simulate.graphs import random_dag
 from whence.simulate.linear import linear_gaussian
-from whence.stats.score.score import Score
 
 OPTIONS = {"starts": 2, "shakes": 6}
 
 
-def _perfect(dag: DAG, seed: int) -> Scored:
-    """The score of the population: every dependence outweighs its price, and no independence does."""
-    model = linear_gaussian(dag, seed=seed)
-    sd = np.sqrt(np.diag(model.covariance))
-    d, n = len(dag), 1e11
-    kernel = gaussian_score(np.ascontiguousarray(model.covariance / sd[:, None] / sd), -np.arange(d) * 1.0,
-                            np.full(d, n / 2), 0.0)
-    return Scored(dag.names, Score("population", dag.names, int(n), {}, kernel), ())
-
-
-def _all_dags(d: int) -> list[DAG]:
-    names, found = tuple("abcd"[:d]), {}
-    for order in itertools.permutations(range(d)):
-        pairs = list(itertools.combinations(order, 2))
-        for chosen in itertools.product((False, True), repeat=len(pairs)):
-            marks = np.zeros((d, d), dtype=np.int8)
-            for (i, j), there in zip(pairs, chosen, strict=True):
-                if there:
-                    marks[i, j], marks[j, i] = ARROW, TAIL
-            found[marks.tobytes()] = marks
-    return [DAG(names, marks) for marks in found.values()]
-
-
 @pytest.mark.parametrize("d", [2, 3, 4])
 def test_finds_every_small_class_from_perfect_data(d: int) -> None:
-    for k, dag in enumerate(_all_dags(d)):
-        assert boss(_perfect(dag, k), None, OPTIONS, 0).graph == to_cpdag(dag)
+    for k, dag in enumerate(all_dags(d)):
+        assert boss(perfect(dag, k), None, OPTIONS, 0).graph == to_cpdag(dag)
 
 
-@pytest.mark.parametrize("seed", range(30))
-def test_finds_larger_classes_from_perfect_data(seed: int) -> None:
-    dag = random_dag(4 + seed % 3, 3.0, seed=seed)
-    assert boss(_perfect(dag, seed), None, OPTIONS, 0).graph == to_cpdag(dag)
+def _larger(seeds: range) -> None:
+    for seed in seeds:
+        dag = random_dag(5 + seed % 8, 2.0 + seed % 3 / 2, seed=seed)
+        assert boss(perfect(dag, seed), None, OPTIONS, 0).graph == to_cpdag(dag), seed
+
+
+def test_finds_larger_classes_from_perfect_data() -> None:
+    _larger(range(150))
+
+
+@pytest.mark.slow
+def test_finds_thousands_of_classes_from_perfect_data() -> None:
+    _larger(range(150, 2000))
+
+
+def test_the_search_at_the_end_leads_from_anywhere_to_the_truth() -> None:
+    for seed in range(300):
+        dag = random_dag(5 + seed % 8, 2.0 + seed % 3 / 2, seed=seed)
+        asked, start = perfect(dag, seed), random_dag(len(dag), 1.0 + seed % 4, seed=seed + 10**6)
+        may, required = constraints(asked.names, None)
+        found = greedy(asked, may, required, "climb", start=(start.marks == ARROW) & (start.marks.T == TAIL))
+        assert learned_dag(asked, found.arrows, may, None).graph == to_cpdag(dag), seed
 
 
 def test_close_to_the_truth_on_fifty_columns() -> None:

@@ -2,55 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
+from tests.discovery.perfect import all_dags, perfect
 
 import whence
 from whence import Knowledge
 from whence.core.errors import WhenceError
 from whence.discovery.ges import ges
-from whence.discovery.scored import Scored
-from whence.graphs.classes import DAG
-from whence.graphs.graph import ARROW, TAIL
+from whence.graphs.graph import ARROW
 from whence.graphs.metrics import shd
 from whence.graphs.transform import to_cpdag
-from whence.kernels.scores import gaussian_score
 from whence.simulate.graphs import random_dag
 from whence.simulate.linear import linear_gaussian
-from whence.stats.score.score import Score
 
 REFINEMENTS = ("none", "turning", "xges")
 
 
-def _perfect(dag: DAG, seed: int) -> Scored:
-    """The score of the population: every dependence outweighs its price, and no independence does."""
-    model = linear_gaussian(dag, seed=seed)
-    sd = np.sqrt(np.diag(model.covariance))
-    d, n = len(dag), 1e11
-    kernel = gaussian_score(np.ascontiguousarray(model.covariance / sd[:, None] / sd), -np.arange(d) * 1.0,
-                            np.full(d, n / 2), 0.0)
-    return Scored(dag.names, Score("population", dag.names, int(n), {}, kernel), ())
-
-
-def _all_dags(d: int) -> list[DAG]:
-    names, found = tuple("abcd"[:d]), {}
-    for order in itertools.permutations(range(d)):
-        pairs = list(itertools.combinations(order, 2))
-        for chosen in itertools.product((False, True), repeat=len(pairs)):
-            marks = np.zeros((d, d), dtype=np.int8)
-            for (i, j), there in zip(pairs, chosen, strict=True):
-                if there:
-                    marks[i, j], marks[j, i] = ARROW, TAIL
-            found[marks.tobytes()] = marks
-    return [DAG(names, marks) for marks in found.values()]
-
-
 @pytest.mark.parametrize("d", [2, 3, 4])
 def test_finds_every_small_class_from_perfect_data(d: int) -> None:
-    for k, dag in enumerate(_all_dags(d)):
-        asked = _perfect(dag, k)
+    for k, dag in enumerate(all_dags(d)):
+        asked = perfect(dag, k)
         for refine in REFINEMENTS if d < 4 else REFINEMENTS[k % 3 :][:1]:
             assert ges(asked, None, {"refine": refine}, 0).graph == to_cpdag(dag)
 
@@ -58,7 +30,7 @@ def test_finds_every_small_class_from_perfect_data(d: int) -> None:
 def _larger(seeds: range) -> None:
     for seed in seeds:
         dag = random_dag(5 + seed % 8, 2.0 + seed % 3 / 2, seed=seed)
-        asked, truth = _perfect(dag, seed), to_cpdag(dag)
+        asked, truth = perfect(dag, seed), to_cpdag(dag)
         for refine in REFINEMENTS:
             assert ges(asked, None, {"refine": refine}, 0).graph == truth, (seed, refine)
 
@@ -112,7 +84,7 @@ def test_tiers_that_are_true_do_no_harm_with_perfect_data() -> None:
         if list(knowledge.check(dag)):
             continue
         expected = knowledge.apply(to_cpdag(dag))
-        assert ges(_perfect(dag, seed), knowledge, {"refine": "xges"}, 0).graph == expected
+        assert ges(perfect(dag, seed), knowledge, {"refine": "xges"}, 0).graph == expected
 
 
 def test_categories_and_bad_parameters() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from typing import Any
 
 import numpy as np
 import pytest
@@ -17,6 +18,19 @@ def _given(rng: np.random.Generator, d: int, rows: int = 200) -> tuple[np.ndarra
     x = rng.normal(size=(rows, d)) @ np.linalg.inv(np.eye(d) - weights)
     r = np.ascontiguousarray(np.corrcoef(x[:, rng.permutation(d)].T))
     return r, -np.arange(d + 1) * math.log(rows) / 2, np.full(d + 1, rows / 2), 0.0
+
+
+def _by_child(rng: np.random.Generator, d: int, targets: np.ndarray, kernels: Any) -> Any:
+    """The score of each child from the rows in which it was not intervened on."""
+    weights = np.triu(rng.normal(size=(d, d)) * (rng.random((d, d)) < 0.5), 1)
+    rows, env = 60 * (len(targets) + 1), np.repeat(np.arange(len(targets) + 1), 60)
+    held = np.vstack([np.zeros(d), targets])[env].astype(bool)
+    x = rng.normal(size=(rows, d))
+    for v in range(d):
+        x[:, v] = np.where(held[:, v], 2 * x[:, v], x[:, v] + x @ weights[:, v])
+    parts = [kernels.gaussian_score(np.ascontiguousarray(np.corrcoef(x[~held[:, v]].T)), -3.0 * np.arange(d + 1),
+                                    np.full(d + 1, (~held[:, v]).sum() / 2), 0.0) for v in range(d)]
+    return kernels.score_by_child(parts, np.arange(d, dtype=np.int32))
 
 
 def _dags(d: int) -> list[np.ndarray]:
@@ -46,7 +60,8 @@ def test_operators_are_the_one_arrow_changes_of_members(kind: str) -> None:
     for dag in dags.values():
         members.setdefault(ges_ref.class_of(dag).tobytes(), []).append(dag)
     assert len(members) == 185
-    search = ges_ref._Search(score, ~np.eye(d, dtype=bool), np.zeros((d, d), dtype=bool))
+    none = np.zeros((d, d), dtype=bool)
+    search = ges_ref._Search(score, ~np.eye(d, dtype=bool), none, none, none)
     for key, those in members.items():
         search.graph = np.frombuffer(key, dtype=bool).reshape(d, d)
         reached = set()
@@ -69,7 +84,7 @@ def test_operators_are_the_one_arrow_changes_of_members(kind: str) -> None:
 
 
 @pytest.mark.skipif(kernels.BACKEND != "native", reason="native kernels are not built")
-@pytest.mark.parametrize("refine", [0, 1, 2])
+@pytest.mark.parametrize("refine", [0, 1, 2, 3])
 @pytest.mark.parametrize("seed", range(12))
 def test_native_search_agrees_with_the_reference(seed: int, refine: int) -> None:
     rng = np.random.default_rng(seed)
@@ -80,11 +95,14 @@ def test_native_search_agrees_with_the_reference(seed: int, refine: int) -> None
         may &= (rng.random((d, d)) < 0.8).astype(np.uint8)
         may[1, 0] = required[1, 0] = 1
         may[0, 1] = 0
+    targets = (rng.random((seed % 3, d)) < 0.4).astype(np.uint8)
+    start = required | may & np.tril(rng.random((d, d)) < 0.3, -1).astype(np.uint8) if seed % 4 > 1 else required
     outs = []
-    for score, search in ((scores.gaussian_score(*given), scores.ges),
-                          (scores_ref.gaussian_score(*given), ges_ref.ges)):
+    for kernel, search in ((scores, scores.ges), (scores_ref, ges_ref.ges)):
+        score = (_by_child(np.random.default_rng(seed), d, targets, kernel) if len(targets)
+                 else kernel.gaussian_score(*given))
         out = np.zeros((d, d), dtype=np.uint8)
-        outs.append((search(score, may, required, refine, out)[:2], out))
+        outs.append((search(score, may, required, targets, start, refine, out)[:2], out))
     np.testing.assert_array_equal(outs[0][1], outs[1][1])
     assert outs[0][0] == outs[1][0]
     found = outs[0][1].astype(bool)
@@ -96,6 +114,21 @@ def test_wrong_shapes_are_refused() -> None:
     score = scores.gaussian_score(np.eye(3), np.zeros(3), np.ones(3), 0.0)
     square = np.zeros((3, 3), dtype=np.uint8)
     with pytest.raises(ValueError, match="constraints"):
-        scores.ges(score, square[:2, :2].copy(), square, 2, square)
+        scores.ges(score, square[:2, :2].copy(), square, square, square, 2, square)
+    with pytest.raises(ValueError, match="targets"):
+        scores.ges(score, square, square, square[:, :2].copy(), square, 2, square)
     with pytest.raises(ValueError, match="refine"):
-        scores.ges(score, square, square, 3, square)
+        scores.ges(score, square, square, square, square, 4, square)
+
+
+@pytest.mark.parametrize("refine", [1, 2, 3])
+def test_a_score_that_differs_within_a_class_ends_the_search_all_the_same(refine: int) -> None:
+    """Every arrow gains by itself, whichever way it is turned."""
+    for made, search in ((scores.called_score, scores.ges), (scores_ref.called_score, ges_ref.ges)):
+        for seed in range(3):
+            d, worth = 4, np.random.default_rng(seed).normal(size=(4, 16))
+            score = made(d, lambda y, parents, worth=worth: float(worth[y, sum(1 << z for z in parents)]))
+            may, none = 1 - np.eye(d, dtype=np.uint8), np.zeros((d, d), dtype=np.uint8)
+            out = none.copy()
+            search(score, may, none, none[:0], none, refine, out)
+            assert ges_ref.extension(out.astype(bool)) is not None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,7 @@ from whence.graphs.orient import extension, meek
 from whence.kernels import scores
 
 REFINEMENTS = ("none", "turning", "xges")
+_MODES = (*REFINEMENTS, "climb")
 
 CARD = Card(
     name="ges",
@@ -56,20 +58,43 @@ def ges(asked: Scored, knowledge: Knowledge | None, parameters: Mapping[str, Any
     The search starts from the required arrows and moves between classes that have a member that agrees with
     knowledge. Operators: Chickering (2002), theorems 15 and 17; Hauser and Buhlmann (2012), propositions 31 and 34.
     """
-    names = asked.names
-    d = len(names)
-    may, required = constraints(names, knowledge)
-    found = np.zeros((d, d), dtype=np.uint8)
+    may, required = constraints(asked.names, knowledge)
     progress.begin("classes")
-    steps, trials, cut = scores.ges(
-        asked.score.kernel, np.ascontiguousarray(may.T, dtype=np.uint8),
-        np.ascontiguousarray(required.T, dtype=np.uint8), REFINEMENTS.index(parameters["refine"]), found)
+    found = greedy(asked, may, required, parameters["refine"])
     progress.end()
+    return learned_dag(asked, found.arrows, may, knowledge, found.remarks,
+                       {"steps": found.steps, "edges_tried_without": found.trials})
+
+
+@dataclass(frozen=True, eq=False)
+class Greedy:
+    """arrows: bool (d, d), [i, j] for i --> j, of a DAG of the class that agrees with knowledge. steps: operators
+    applied. trials: edges tried without."""
+
+    arrows: np.ndarray
+    steps: int
+    trials: int
+    remarks: tuple[Remark, ...]
+
+
+def greedy(asked: Scored, may: np.ndarray, required: np.ndarray, refine: str, start: np.ndarray | None = None,
+           targets: np.ndarray | None = None) -> Greedy:
+    """The greedy search from the DAG ``start``, by default the required arrows.
+
+    may, required, start: bool (d, d), [i, j] for i --> j. refine: one of ``REFINEMENTS``, or ``"climb"``: until no
+    insert, delete or turn gains, from where it is. targets: bool (m, d), the variables intervened on together, for a
+    search among essential graphs under these interventions.
+    """
+    d = len(may)
+    found = np.zeros((d, d), dtype=np.uint8)
+    first = required if start is None else start
+    into, held, begun = (np.ascontiguousarray(a.T, dtype=np.uint8) for a in (may, required, first))
+    given = np.zeros((0, d), dtype=np.uint8) if targets is None else np.ascontiguousarray(targets, dtype=np.uint8)
+    steps, trials, cut = scores.ges(asked.score.kernel, into, held, given, begun, _MODES.index(refine), found)
     remarks = () if not cut else (Remark(
         "cliques_cut", "Some variable has so many mutually joined neighbours that not every way to change its edges "
         "was looked at.", ()),)
-    return learned_dag(asked, _member(found.astype(bool), may), may, knowledge, remarks,
-                       {"steps": int(steps), "edges_tried_without": int(trials)})
+    return Greedy(_member(found.astype(bool), may), int(steps), int(trials), remarks)
 
 
 def _member(found: np.ndarray, may: np.ndarray) -> np.ndarray:

@@ -1,6 +1,7 @@
 """Greedy equivalence search in NumPy: the reference of ``cpp/ges.cpp``, with every operator tried at every step.
 
-A CPDAG is a bool (d, d) matrix: [i, j] for i --> j and for i --- j, which has [j, i] too.
+A CPDAG is a bool (d, d) matrix: [i, j] for i --> j and for i --- j, which has [j, i] too. So is the essential graph of
+a class under interventions, where ``cut`` (d, d) marks the pairs of which some target has exactly one.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 LEAST = 1e-7
-PLAIN, TURNING, EXTREME = 0, 1, 2
+PLAIN, TURNING, EXTREME, CLIMB = 0, 1, 2, 3
 _KINDS = ("insert", "delete", "turn")
 
 
@@ -24,26 +25,37 @@ class _Operator(NamedTuple):
     clique: tuple[int, ...]
 
 
-def ges(score: Any, may: np.ndarray, required: np.ndarray, refine: int, out: np.ndarray) -> tuple[int, int, bool]:
+def ges(score: Any, may: np.ndarray, required: np.ndarray, targets: np.ndarray, start: np.ndarray, refine: int,
+        out: np.ndarray) -> tuple[int, int, bool]:
     """See ``cpp/ges.cpp`` for the arguments and the values."""
-    search = _Search(score, may.astype(bool), required.astype(bool))
+    search = _Search(score, may.astype(bool), required.astype(bool), cut_by(targets), start.astype(bool))
     if refine == EXTREME:
         search.extreme()
+    elif refine == CLIMB:
+        search.climb()
     else:
         search.phases(turning=refine == TURNING)
     out[:] = search.graph
     return search.steps, search.trials, False
 
 
+def cut_by(targets: np.ndarray) -> np.ndarray:
+    """bool (d, d): the pairs of which some row of ``targets`` (m, d) has exactly one."""
+    t = targets.astype(bool)
+    return (t[:, :, None] != t[:, None, :]).any(axis=0)
+
+
 class _Search:
-    def __init__(self, score: Any, may: np.ndarray, required: np.ndarray) -> None:
-        self.score, self.may, self.required = score, may, required
+    def __init__(self, score: Any, may: np.ndarray, required: np.ndarray, cut: np.ndarray, start: np.ndarray) -> None:
+        self.score, self.may, self.required, self.cut = score, may, required, cut
         self.constrained = bool(required.any() or not (may | np.eye(len(may), dtype=bool)).all())
-        self.graph = class_of(required.T.copy())
+        self.graph = class_of(start.T.copy(), cut)
         first = [self._local(y, [x]) - self._local(y, []) for y, x in itertools.permutations(range(len(may)), 2)]
         self.least = max(LEAST, 1e-12 * max(first, default=0.0))
         self.steps = self.trials = 0
         self.barred = (-1, -1)
+        self.met: set[bytes] = set()
+        self.kept: set[bytes] = set()
 
     def _local(self, y: int, parents: Any) -> float:
         return self.score.local(y, np.array(sorted(int(z) for z in parents), dtype=np.int32))
@@ -58,25 +70,28 @@ class _Search:
             if not turning:
                 return
 
-    def _climb(self) -> None:
+    def climb(self) -> None:
+        self.met = set()
         while any(self._step(kind) for kind in ("delete", "turn", "insert")):
             pass
 
     def extreme(self) -> None:
-        self._climb()
+        self.climb()
         while any(self._attempt(operator) for operator in self._operators("delete", -np.inf)):
             pass
 
     def _attempt(self, operator: _Operator) -> bool:
         self.trials += 1
         before, total = self.graph, self._total()
+        self.met = set()
         self.barred = operator.y, operator.x
         done = self._apply(operator)
         if done:
-            self._climb()
+            self.climb()
         self.barred = (-1, -1)
-        if done and self._total() > total + self.least:
-            self._climb()
+        if done and self._total() > total + self.least and self.graph.tobytes() not in self.kept:
+            self.kept.add(self.graph.tobytes())
+            self.climb()
             return True
         self.graph = before
         return False
@@ -95,9 +110,10 @@ class _Search:
         dag = changed(self.graph, operator.kind, operator.y, operator.x, operator.clique)
         if dag is None:
             return False
-        after = class_of(dag)
-        if self.constrained and not agrees(after, self.may):
+        after = class_of(dag, self.cut)
+        if (self.constrained and not agrees(after, self.may)) or after.tobytes() in self.met:
             return False
+        self.met.add(after.tobytes())
         self.graph = after
         self.steps += 1
         return True
@@ -225,10 +241,12 @@ def extension(g: np.ndarray) -> np.ndarray | None:
     return dag
 
 
-def class_of(dag: np.ndarray) -> np.ndarray:
-    """The CPDAG of a DAG."""
+def class_of(dag: np.ndarray, cut: np.ndarray | None = None) -> np.ndarray:
+    """The CPDAG of a DAG, or with ``cut`` its essential graph."""
     adjacent = dag | dag.T
     g = adjacent.copy()
+    if cut is not None:
+        g[dag.T & cut] = False
     for a, b in itertools.combinations(range(len(dag)), 2):
         if not adjacent[a, b]:
             for c in np.flatnonzero(dag[a] & dag[b]):

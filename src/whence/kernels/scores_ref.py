@@ -116,6 +116,11 @@ def called_score(size: int, call: Callable[[int, tuple[int, ...]], float]) -> _S
     return _Score(size, lambda y, parents: call(y, tuple(parents)))
 
 
+def score_by_child(parts: list[_Score], which: np.ndarray) -> _Score:
+    """Each child y is scored by ``parts[which[y]]``."""
+    return _Score(len(which), lambda y, parents: parts[which[y]].local(y, np.array(parents, dtype=np.int32)))
+
+
 class _Trees:
     """The parents of each variable among those that precede it (grow-shrink trees, without keeping the branches)."""
 
