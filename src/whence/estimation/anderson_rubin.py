@@ -42,8 +42,8 @@ def anderson_rubin(made: Partialled, level: float) -> AndersonRubin:
 
 @dataclass(frozen=True)
 class _Form:
-    """The sums behind the test of zero mean of ``a y - b d``: totals (L,) and products (L, L) of the scores by row or
-    cluster, small-sample factor included in the products."""
+    """The sums behind the test of zero mean of ``a y - b d``: totals (L,) of the scores and the covariances (L, L) of
+    these totals."""
 
     y: np.ndarray
     d: np.ndarray
@@ -53,9 +53,10 @@ class _Form:
 
     @staticmethod
     def of(made: Partialled) -> _Form:
-        y, d = made.scores(made.outcome), made.scores(made.treatment)
-        cross = made.factor * y.T @ d
-        return _Form(y.sum(axis=0), d.sum(axis=0), made.factor * y.T @ y, cross + cross.T, made.factor * d.T @ d)
+        y, d = (made.instruments * values[:, None] for values in (made.outcome, made.treatment))
+        all_products, count = made.products(np.column_stack([y, d])), y.shape[1]
+        yy, cross, dd = all_products[:count, :count], all_products[:count, count:], all_products[count:, count:]
+        return _Form(y.sum(axis=0), d.sum(axis=0), yy, cross + cross.T, dd)
 
     def statistic(self, b: np.ndarray, a: np.ndarray) -> np.ndarray:
         """For arrays (m,) of both; a = 0 is the limit of large b."""

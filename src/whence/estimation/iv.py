@@ -11,13 +11,17 @@ from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.estimation.anderson_rubin import AndersonRubin, anderson_rubin
-from whence.estimation.inference import Answer
+from whence.estimation.dependence import KINDS
+from whence.estimation.inference import Answer, Errors
+from whence.estimation.linear_errors import FEW, Linear, chosen, described, few_clusters, reduced
 from whence.estimation.parameters import LEVEL
 from whence.estimation.partialled import Partialled, effective_f, partialled
 from whence.estimation.prepare import Prepared
-from whence.stats.regress import cluster_sums
+from whence.stats.features import level_codes
+from whence.stats.regress import COVARIANCES, adjusted_residuals
 
 STRONG = 23.1  # Montiel Olea and Pflueger (2013), table 1: relative bias of at most 10 % with one instrument
+MANY = 5  # instruments
 
 CARD = Card(
     name="iv",
@@ -39,6 +43,11 @@ CARD = Card(
         Parameter("interval", "choice", "auto", "'wald', estimate plus and minus; 'anderson_rubin', the effects that "
                   "the data do not reject, right however weak the instruments; 'auto', the latter below an effective F "
                   f"of {STRONG}.", choices=("auto", "wald", "anderson_rubin")),
+        Parameter("covariance", "choice", None, "Standard errors. Independent rows: HC0 to HC3. Clusters: CR1, or CR2 "
+                  "or CR3, corrected for few or unequal clusters. Rows that depend on each other in another way: "
+                  "'two_way' (with also_cluster), 'hac' (along the spec's time), 'conley' (with latitude, longitude, "
+                  f"distance_km). None: HC1, or with clusters CR1, and CR2 below {FEW} of them.",
+                  choices=(*COVARIANCES, "CR1", "CR2", "CR3", *KINDS), optional=True),
         LEVEL,
     ),
     output="Effect",
@@ -58,15 +67,19 @@ CARD = Card(
 )
 
 
-def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", level: float = 0.95, seed: int = 0,
-       progress: Progress = SILENT) -> Answer | Refused:
+def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covariance: str | None = None,
+       level: float = 0.95, seed: int = 0, progress: Progress = SILENT) -> Answer | Refused:
     """The coefficient of the treatment, intercept and controls partialled out.
 
     A k-class estimate d'(I - kappa M) y / d'(I - kappa M) d, with M what the instruments leave: kappa is 1 (2SLS), the
-    smallest root of LIML, or that less 1 / (n - columns) (Fuller 1977). Errors are robust (HC1) or by cluster (CR1).
+    smallest root of LIML, or that less 1 / (n - columns) (Fuller 1977). HC2, HC3, CR2 and CR3 take the leverage of the
+    second stage's design. The tests of strength and of Anderson and Rubin let rows depend on each other in the same
+    way.
 
-    Refused: ``several_arms``, ``weak_instrument`` (effects without end agree with the data), those of ``partialled``.
+    Refused: ``several_arms``, ``weak_instrument`` (effects without end agree with the data), ``too_few_clusters``,
+    those of ``partialled``.
     """
+    name = chosen(data, covariance, rows="HC1")
     if len(data.treatment.arms) > 2:
         return Refused("several_arms", f"The treatment {data.treatment.name!r} has {len(data.treatment.arms)} values "
                        "that are not numbers; instruments move one quantity.", {"arms": list(data.treatment.arms)},
@@ -91,21 +104,39 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", level
     estimate = float(moved @ y) / n / slope
     residuals = y - estimate * d
     step = data.treatment.step
-    influence = step * moved * residuals / slope * np.sqrt(made.factor)
+    data, few = few_clusters(data, name)
+    found = _errors(data, made, name, step * moved / (slope * n), residuals)
+    if isinstance(found, Refused):
+        return found
+    influence, errors = found
     share = float(fitted @ fitted) / count / (float((d - fitted) @ (d - fitted)) / (n - made.columns - count))
     diagnostics = {"effective_f": strength, "first_stage_f": share, "instruments": count,
                    "partial_r2": float(fitted @ fitted / (d @ d)), "least_squares": step * float(d @ y / (d @ d)),
-                   "anderson_rubin_p": ar.p_value, **_overidentified(made, residuals), **_exogenous(made, d - fitted)}
+                   "anderson_rubin_p": ar.p_value, "covariance": name, **_overidentified(made, residuals),
+                   **_exogenous(made, d - fitted), **_encouragement(data, made)}
     ends = None if ar.interval is None else _scaled(ar.interval, step)
     if ends is not None:
         diagnostics["anderson_rubin"] = list(ends)
     robust = ends is not None and (interval == "anderson_rubin" or (interval == "auto" and strength < STRONG))
+    remarks = (*few, *_remarks(data, diagnostics, robust, interval, ar), *_many(data, diagnostics, estimator))
     return Answer(
-        data, np.array([step * estimate]), influence[:, None],
-        None if data.clusters is not None else np.array([made.df]), diagnostics,
-        tuple(_remarks(data, diagnostics, robust, interval, ar)),
-        interval=ends if robust else None, p_value=ar.p_value if robust else None,
+        data, np.array([step * estimate]), influence, None if data.clusters is not None else np.array([made.df]),
+        diagnostics, remarks, interval=ends if robust else None, p_value=ar.p_value if robust else None, errors=errors,
     )
+
+
+def _errors(
+    data: Prepared, made: Partialled, name: str, direction: np.ndarray, residuals: np.ndarray
+) -> tuple[np.ndarray, Errors] | Refused:
+    """Influence values (n, 1) of the estimate ``direction' outcome``, and which errors they give."""
+    q = np.column_stack([made.base, direction / np.sqrt(direction @ direction)])
+    if name in ("CR2", "CR3"):
+        return reduced(data, Linear(q, direction[:, None], residuals), name)
+    if name in COVARIANCES:
+        adjusted = adjusted_residuals(residuals, (q * q).sum(axis=1), name, q.shape[1])
+    else:
+        adjusted = residuals * np.sqrt(made.factor)
+    return (len(residuals) * direction * adjusted)[:, None], Errors(name, described(data, name))
 
 
 def _scaled(ends: tuple[float, float], step: float) -> tuple[float, float]:
@@ -128,8 +159,7 @@ def _overidentified(made: Partialled, residuals: np.ndarray) -> dict[str, float]
     if count < 2:
         return {}
     # One step from the two-stage residuals to the efficient weights (Hansen 1982).
-    scores = made.scores(residuals)
-    weight = np.linalg.pinv(scores.T @ scores, hermitian=True)
+    weight = np.linalg.pinv(made.products(made.instruments * residuals[:, None]) / made.factor, hermitian=True)
     towards, target = made.instruments.T @ made.treatment, made.instruments.T @ made.outcome
     best = float(towards @ weight @ target / (towards @ weight @ towards))
     off = target - best * towards
@@ -147,9 +177,53 @@ def _exogenous(made: Partialled, first: np.ndarray) -> dict[str, float]:
         return {}
     beta = np.linalg.solve(gram, design.T @ y)
     values = design * (y - design @ beta)[:, None] @ np.linalg.inv(gram)
-    values = values if made.clusters is None else cluster_sums(values, made.clusters)
-    error = np.sqrt(made.factor * float((values[:, 1] ** 2).sum()))
+    error = np.sqrt(max(float(made.products(values[:, 1:])[0, 0]), 0.0))
     return {} if error == 0 else {"hausman_p": 2 * float(stdtr(made.df, -abs(beta[1]) / error))}
+
+
+def _encouragement(data: Prepared, made: Partialled) -> dict[str, Any]:
+    """With one instrument of two values: what it does to the outcome and to the treatment, and who follows it."""
+    if len(data.spec.instruments) != 1:
+        return {}
+    codes, labels = level_codes(data.table.column(data.spec.instruments[0]), data.rows)
+    values, z = np.unique(codes, return_inverse=True)
+    if len(values) != 2:
+        return {}
+    along = made.left(z * np.sqrt(data.w))
+    along = along / (along @ along)
+    effects = {}
+    for what, values_of in (("itt", made.outcome), ("first_stage", made.treatment)):
+        effect = float(along @ values_of)
+        rest = values_of - effect * along / (along @ along)
+        error = np.sqrt(max(float(made.products((along * rest)[:, None])[0, 0]), 0.0))
+        effects |= {what: effect, f"{what}_error": float(error)}
+    found: dict[str, Any] = {"of": f"{labels[values[1]]} vs {labels[values[0]]}", **effects}
+    if data.treatment.discrete:
+        shares = [float(np.average(data.treatment.codes[z == k], weights=data.w[z == k])) for k in (0, 1)]
+        low, high = shares if effects["first_stage"] >= 0 else reversed(shares)
+        found |= {"take_up": dict(zip((labels[v] for v in values), shares, strict=True)),
+                  "one_sided": "nobody_else_treated" if low == 0 else "everybody_moved_treated" if high == 1 else None}
+    return {"encouragement": found}
+
+
+def _many(data: Prepared, found: dict[str, Any], estimator: str) -> Iterator[Remark]:
+    """What many instruments do, and whose effect it is when take-up is one-sided."""
+    count, names, t = found["instruments"], data.spec.instruments, data.treatment.name
+    if estimator == "2sls" and count >= MANY and (found["effective_f"] < STRONG or count > data.n / 20):
+        yield Remark(
+            "many_instruments", f"{count} instruments, few of them strong: the two-stage estimate leans towards plain "
+            f"regression ({found['least_squares']:.4g}) the more of them there are. estimator='liml' or 'fuller' does "
+            "not, and fewer instruments may say more.", names, {"instruments": count, "rows": data.n},
+        )
+    one_sided = found.get("encouragement", {}).get("one_sided")
+    if one_sided == "nobody_else_treated":
+        yield Remark("one_sided_take_up", f"Nobody has {t} = {data.treatment.arms[1]} without the instrument, so the "
+                                          f"effect "
+                     "is that of all those treated (ATT).", names)
+    if one_sided == "everybody_moved_treated":
+        yield Remark("one_sided_take_up", f"Everybody moved by the instrument has {t} = {data.treatment.arms[1]}, so "
+                                          f"the "
+                     "effect is that of all those not treated (ATC).", names)
 
 
 def _weak(data: Prepared, strength: float) -> Refused:

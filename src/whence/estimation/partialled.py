@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from whence.core.result import Refused
 from whence.estimation.prepare import Prepared
+from whence.stats.covariance import Dependence
 from whence.stats.features import features, independent
 from whence.stats.regress import cluster_sums
 
@@ -17,13 +18,19 @@ EXPLAINED = 1e-8  # a share of what a column varies, below which the controls ex
 @dataclass(frozen=True)
 class Partialled:
     """Outcome, treatment (n,) and instruments (n, L) as the controls leave them, rows scaled by the root of their
-    weights (Frisch, Waugh and Lovell). columns: of the controls, intercept included. clusters: int (n,) or None."""
+    weights (Frisch, Waugh and Lovell). base: (n, columns), an orthonormal basis of the controls, intercept included.
+    clusters: int (n,) or None. dependence: of the rows, where it is more than clusters."""
 
     outcome: np.ndarray
     treatment: np.ndarray
     instruments: np.ndarray
-    columns: int
+    base: np.ndarray
     clusters: np.ndarray | None
+    dependence: Dependence | None = None
+
+    @property
+    def columns(self) -> int:
+        return self.base.shape[1]
 
     @property
     def factor(self) -> float:
@@ -36,15 +43,25 @@ class Partialled:
 
     @property
     def df(self) -> float:
-        """Degrees of freedom of a robust variance: n - k, or G - 1 with clusters."""
+        """Degrees of freedom of a robust variance: n - k, or G - 1 with clusters, or those of the dependence."""
+        if self.dependence is not None:
+            return self.dependence.df
         if self.clusters is None:
             return float(len(self.outcome) - self.columns - 1)
         return len(np.unique(self.clusters)) - 1.0
 
-    def scores(self, residuals: np.ndarray) -> np.ndarray:
-        """Instruments times residuals: (n, L), or their sums by cluster (G, L)."""
-        values = self.instruments * residuals[:, None]
-        return values if self.clusters is None else cluster_sums(values, self.clusters)
+    def products(self, scores: np.ndarray) -> np.ndarray:
+        """(m, m) for scores (n, m): the covariance of their sums, rows, clusters or neighbours taken together, with the
+        factor for small samples."""
+        if self.dependence is not None:
+            return self.factor * self.dependence.products(scores)
+        sums = scores if self.clusters is None else cluster_sums(scores, self.clusters)
+        return self.factor * sums.T @ sums
+
+    def left(self, values: np.ndarray) -> np.ndarray:
+        """What the controls leave of values (n,) or (n, m) already times the root of the weights."""
+        once = values - self.base @ (self.base.T @ values)
+        return once - self.base @ (self.base.T @ once)
 
 
 def partialled(data: Prepared) -> Partialled | Refused:
@@ -54,25 +71,21 @@ def partialled(data: Prepared) -> Partialled | Refused:
     ``instrument_is_control``, ``treatment_is_control``, ``too_few_rows``, and those of the design columns.
     """
     controls = data.features()
-    made = features(data.table, data.spec.instruments, data.rows, 1)
-    for step in (controls, made):
+    columns = features(data.table, data.spec.instruments, data.rows, 1)
+    for step in (controls, columns):
         if isinstance(step, Refused):
             return step
     root = np.sqrt(data.w)[:, None]
     base = np.column_stack([np.ones(data.n), controls.matrix]) * root  # pyright: ignore[reportAttributeAccessIssue]
     base = base[:, independent(base, intercept=False)]
-    z = made.matrix * root  # pyright: ignore[reportAttributeAccessIssue]
+    z = columns.matrix * root  # pyright: ignore[reportAttributeAccessIssue]
     if data.n <= base.shape[1] + z.shape[1] + 1:
         return Refused("too_few_rows", f"{data.n:,} rows are too few for {base.shape[1]:,} control columns and "
                        f"{z.shape[1]} instruments.", {"rows": data.n, "columns": base.shape[1] + z.shape[1]},
                        "Use fewer controls or instruments.")
-    q = np.linalg.qr(base)[0]
-
-    def left(values: np.ndarray) -> np.ndarray:
-        once = values - q @ (q.T @ values)
-        return once - q @ (q.T @ once)
-
-    d, y, rest = left(data.treatment.values * root[:, 0]), left(data.outcome * root[:, 0]), left(z)
+    d, y = data.treatment.values * root[:, 0], data.outcome * root[:, 0]
+    made = Partialled(y, d, z, np.linalg.qr(base)[0], data.clusters, data.dependence)
+    d, y, rest = made.left(d), made.left(y), made.left(z)
     if d @ d <= EXPLAINED * data.n * np.var(data.treatment.values):
         return Refused("treatment_is_control", f"The controls explain {data.treatment.name!r} completely.",
                        {"treatment": data.treatment.name}, "Leave out the controls that determine it.")
@@ -84,7 +97,7 @@ def partialled(data: Prepared) -> Partialled | Refused:
         return Refused("instrument_is_control", f"The controls explain the instruments ({names}) completely.",
                        {"instruments": list(data.spec.instruments)}, "Leave out the controls that determine them.")
     kept = kept / np.sqrt((kept**2).mean(axis=0))
-    return Partialled(y, d, kept, base.shape[1], data.clusters)
+    return replace(made, outcome=y, treatment=d, instruments=kept)
 
 
 def effective_f(made: Partialled) -> float:
@@ -93,9 +106,8 @@ def effective_f(made: Partialled) -> float:
     With one instrument it is the squared robust t of the first stage.
     """
     z, d = made.instruments, made.treatment
-    q, r = np.linalg.qr(z)
+    q = np.linalg.qr(z)[0]
     along = q.T @ d
     residuals = d - q @ along
-    scores = made.scores(residuals) @ np.linalg.inv(r)
-    spread = made.factor * float((scores**2).sum())  # the trace of the covariance of ``along``
+    spread = float(np.trace(made.products(q * residuals[:, None])))  # of the covariance of ``along``
     return float(along @ along) / spread if spread > 0 else np.inf
