@@ -92,6 +92,49 @@ def test_trimming_says_what_it_did_and_restores_overlap(make_table):
     assert abs(effect.estimate - 1) < 4 * effect.standard_error
 
 
+def test_crump_keeps_the_rows_that_make_the_effect_most_precise(make_table):
+    from whence.estimation.ipw import crump_limit
+
+    rng = np.random.default_rng(0)
+    e = 1 / (1 + np.exp(-3 * rng.normal(size=500)))
+    burden, w = 1 / (e * (1 - e)), rng.uniform(0.5, 2, 500)
+    limit = crump_limit(burden, w)
+    bounds = np.linspace(0.001, 0.2, 400)
+    variances = []
+    for bound in bounds:  # the definition: weighted mean of 1 / (e (1 - e)) over the share kept
+        keep = (e > bound) & (e < 1 - bound)
+        variances.append(np.average(burden[keep], weights=w[keep]) / w[keep].sum())
+    keep = burden <= limit
+    assert np.average(burden[keep], weights=w[keep]) / w[keep].sum() <= min(variances) * (1 + 1e-12)
+    even = np.full(50, 4.1)
+    assert crump_limit(even, np.ones(50)) >= 4.1
+    effect = estimate(steep(make_table), Spec("adjustment", ("t",), ("y",), controls=("x",)), "ipw", degree=1,
+                      trim_rule="crump")
+    said = next(w for w in effect.warnings if w.code == "trimmed").evidence
+    assert said["rule"] == "crump" and effect.n == said["used"] < 2000
+    assert abs(effect.estimate - 1) < 4 * effect.standard_error
+
+
+def test_overlap_weights_need_no_trimming(make_table):
+    spec = Spec("adjustment", ("t",), ("y",), "ATO", controls=("x",))
+    effect = estimate(steep(make_table, slope=8.0), spec, degree=1)
+    assert effect.method == "ipw" and abs(effect.estimate - 1) < 4 * effect.standard_error
+    assert effect.standard_error < 0.25
+
+
+def test_a_rare_level_that_is_always_treated_is_named(make_table):
+    rng = np.random.default_rng(8)
+    site = rng.choice(["a", "b", "rare"], 1500, p=[0.5, 0.495, 0.005])
+    t = rng.integers(0, 2, 1500)
+    t[site == "rare"] = 1
+    table = make_table({"site": site, "t": t, "y": rng.normal(size=1500)}, t="binary", site="categorical")
+    answer = estimate(table, Spec("adjustment", ("t",), ("y",), controls=("site",)), "ipw")
+    assert isinstance(answer, Refused) and answer.code == "separation" and "site=rare" in answer.reason
+    t[site == "rare"] = np.arange((site == "rare").sum()) % 2
+    table = make_table({"site": site, "t": t, "y": rng.normal(size=1500)}, t="binary", site="categorical")
+    assert estimate(table, Spec("adjustment", ("t",), ("y",), controls=("site",)), "ipw").n == 1500
+
+
 def test_att_needs_only_counterparts_of_the_treated(make_table):
     rng = np.random.default_rng(7)
     far = rng.normal(-6, 1, 2000)

@@ -28,7 +28,7 @@ def equations(theta, arm, arms, quantity, w, by_row=False):
     gamma, mean1, mean0 = theta[:-2], theta[-2], theta[-1]
     p = probabilities(gamma, arms)
     x = np.column_stack([np.ones(N), X])
-    h = {"ATE": np.ones(N), "ATT": p[:, 1], "ATC": p[:, 0]}[quantity]
+    h = {"ATE": np.ones(N), "ATT": p[:, 1], "ATC": p[:, 0], "ATO": 1 / (1 / p).sum(axis=1)}[quantity]
     rows = []
     for a in range(1, arms):
         rows += [w * ((arm == a) - p[:, a]) * x[:, j] for j in range(3)]
@@ -62,7 +62,7 @@ def solve(arm, arms, quantity, w):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-@pytest.mark.parametrize("quantity", ["ATE", "ATT", "ATC"])
+@pytest.mark.parametrize("quantity", ["ATE", "ATT", "ATC", "ATO"])
 @pytest.mark.parametrize("arms", [2, 3])
 def test_stacked_equations(make_table, arms, quantity, weighted):
     arm = np.minimum(ARM, arms - 1)
@@ -72,3 +72,47 @@ def test_stacked_equations(make_table, arms, quantity, weighted):
     expected = solve(arm, arms, quantity, W if weighted else np.ones(N))
     assert effect.estimate == pytest.approx(expected[0], rel=1e-7)
     assert effect.standard_error == pytest.approx(expected[1], rel=1e-5)
+
+
+def test_overlap_weights_are_the_chance_of_the_other_arm_and_balance_exactly(make_table):
+    """Li, Morgan and Zaslavsky (2018), theorem 3: with a logit, weighted means of the controls are equal."""
+    import statsmodels.api as sm
+
+    arm = np.minimum(ARM, 1)
+    table = make_table({"t": arm, "y": Y, "a": X[:, 0], "b": X[:, 1]}, t="binary")
+    effect = estimate(table, Spec("adjustment", ("t",), ("y",), "ATO", controls=("a", "b")), degree=1)
+    assert effect.method == "ipw" and effect.quantity == "ATO"
+    p = sm.Logit(arm, sm.add_constant(X)).fit(disp=0, tol=1e-12).predict()
+    w = np.where(arm == 1, 1 - p, p)
+    means = [np.average(np.column_stack([Y, X])[arm == a], axis=0, weights=w[arm == a]) for a in (0, 1)]
+    assert effect.estimate == pytest.approx(means[1][0] - means[0][0])
+    assert means[1][1:] == pytest.approx(means[0][1:], abs=1e-8)
+
+
+def test_truncated_weights(make_table):
+    """The chances divided by stop at the bound; its rows do not move with the model (numerical derivatives)."""
+    import statsmodels.api as sm
+
+    arm, bound = np.minimum(ARM, 1), 0.2
+    table = make_table({"t": arm, "y": Y, "a": X[:, 0], "b": X[:, 1]}, t="binary")
+    effect = estimate(table, Spec("adjustment", ("t",), ("y",), controls=("a", "b")), "ipw", degree=1, truncate=bound)
+    x = sm.add_constant(X)
+    gamma = sm.Logit(arm, x).fit(disp=0, tol=1e-12).params
+
+    def rows(theta):
+        p = 1 / (1 + np.exp(-x @ theta[:3]))
+        own = np.maximum(np.where(arm == 1, p, 1 - p), bound)
+        return np.vstack([(arm - p) * x.T, (arm == 1) / own * (Y - theta[3]), (arm == 0) / own * (Y - theta[4])])
+
+    p = 1 / (1 + np.exp(-x @ gamma))
+    w = 1 / np.maximum(np.where(arm == 1, p, 1 - p), bound)
+    theta = np.append(gamma, [np.average(Y[arm == a], weights=w[arm == a]) for a in (1, 0)])
+    slope = np.column_stack([
+        (rows(theta + h).sum(axis=1) - rows(theta - h).sum(axis=1)) / 2e-7 for h in np.eye(5) * 1e-7])
+    inverse = np.linalg.inv(slope)
+    at = rows(theta)
+    spread = inverse @ (at @ at.T) @ inverse.T
+    assert effect.estimate == pytest.approx(theta[3] - theta[4])
+    assert effect.standard_error == pytest.approx(np.sqrt(spread[3, 3] + spread[4, 4] - 2 * spread[3, 4]), rel=1e-4)
+    said = next(w for w in effect.warnings if w.code == "truncated").evidence
+    assert said["rows"] == (np.where(arm == 1, p, 1 - p) < bound).sum() > 5

@@ -8,7 +8,7 @@ from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.estimation.inference import Answer, cluster_factor
-from whence.estimation.overlap import balancing_weights, log_slope, require_overlap, target_log_slope
+from whence.estimation.overlap import TINY, balancing_weights, log_slope, require_overlap, target_log_slope
 from whence.estimation.parameters import DEGREE, LEVEL
 from whence.estimation.prepare import Prepared, require_arms
 from whence.estimation.regression import SHOWN, dropped_controls
@@ -19,7 +19,8 @@ CARD = Card(
     name="ipw",
     task="estimation",
     title="Inverse probability weighting",
-    summary="Weighted means by arm (Hajek), each row weighted by one over its chance of the arm it is in.",
+    summary="Weighted means by arm (Hajek), each row weighted by one over its chance of the arm it is in; for the ATO "
+    "by its chance of the other arm (overlap weights).",
     data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
     assumptions=(
         "Among people alike in the controls, who was treated has nothing else to do with the outcome.",
@@ -30,6 +31,10 @@ CARD = Card(
         DEGREE,
         Parameter("trim", "float", 0.0, "Rows whose chance of some arm is below this are set aside and the chances "
                   "fitted again; the effect is then about the rest.", 0.0, 0.25),
+        Parameter("trim_rule", "choice", "fixed", "fixed: by 'trim'. crump: the rows that give the most precise "
+                  "effect, found from the chances (Crump et al. 2009).", choices=("fixed", "crump")),
+        Parameter("truncate", "float", 0.0, "Smallest chance used in a weight; smaller ones count as this. Shorter "
+                  "intervals, for a bias that is not in them.", 0.0, 0.25),
         LEVEL,
     ),
     output="Effect",
@@ -38,46 +43,53 @@ CARD = Card(
         "Hirano, Imbens and Ridder (2003), Efficient estimation of average treatment effects, Econometrica 71",
         "Lunceford and Davidian (2004), Stratification and weighting via the propensity score, Stat. in Medicine 23",
         "Crump, Hotz, Imbens and Mitnik (2009), Dealing with limited overlap, Biometrika 96",
+        "Li, Morgan and Zaslavsky (2018), Balancing covariates via propensity score weighting, JASA 113",
     ),
     function="whence.estimation.ipw:ipw",
+    quantities=("ATE", "ATT", "ATC", "ATO"),
 )
 
 
 def ipw(
-    data: Prepared, *, degree: int = 2, trim: float = 0.0, level: float = 0.95, seed: int = 0,
-    progress: Progress = SILENT,
+    data: Prepared, *, degree: int = 2, trim: float = 0.0, trim_rule: str = "fixed", truncate: float = 0.0,
+    level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
 ) -> Answer | Refused:
     """Hajek weighted means by arm and their differences from the control arm.
 
-    The weights of arm b are h(x) / P(b | x), with h = 1 (ATE), P(treated | x) (ATT) or P(control | x)
-    (ATC). The variance is that of the stacked estimating equations of means and propensity model, so it
-    accounts for the propensity being estimated (Lunceford and Davidian 2004, eq. 21 and following):
+    The weights of arm b are h(x) / P(b | x), with h = 1 (ATE), P(treated | x) (ATT), P(control | x)
+    (ATC) or e (1 - e) (ATO, overlap weights). Being normalised by arm, stabilised weights give the same. The variance
+    is that of the stacked estimating equations of means and propensity model, so it accounts for the propensity being
+    estimated (Lunceford and Davidian 2004, eq. 21 and following):
 
         psi_i = w_i (y_i - mu) / mean(w) + C' psi_i(gamma),  C = d mean(w (y - mu) / mean(w)) / d gamma.
+
+    Trimming takes the rows kept as given.
 
     Refused: ``continuous_treatment``, ``more_features_than_rows``, ``separation``, ``no_convergence``,
     ``no_overlap``, ``small_arm`` (after trimming).
     """
     if not data.treatment.discrete:
         return continuous_refusal(data, "ipw")
-    fitted = _propensity(data, degree)
-    if trim > 0 and not isinstance(fitted, Refused):
-        keep = fitted[0].probabilities.min(axis=1) >= trim
+    fitted = fit_propensity(data, degree)
+    if not isinstance(fitted, Refused) and (trim > 0 or trim_rule == "crump"):
+        keep, said = _kept(data, fitted[0].probabilities, trim, trim_rule)
         if not keep.all():
-            trimmed = require_arms(data.take(keep, _trimmed(data, keep, trim)))
+            trimmed = require_arms(data.take(keep, said))
             if isinstance(trimmed, Refused):
                 return trimmed
-            data, fitted = trimmed, _propensity(trimmed, degree)
+            data, fitted = trimmed, fit_propensity(trimmed, degree)
     if isinstance(fitted, Refused):
         return fitted
     fit, controls = fitted
-    overlap = require_overlap(data, fit.probabilities)
+    overlap = require_overlap(data, fit.probabilities, max(truncate, TINY))
     if isinstance(overlap, Refused):
         return overlap
     diagnostics, remarks = overlap
     if controls.dropped:
         remarks = (*remarks, dropped_controls(controls))
-    pairs = [_contrast(data, fit, arm) for arm in range(1, len(data.treatment.arms))]
+    if truncate > 0:
+        remarks = (*remarks, *_truncated(data, fit.probabilities, truncate))
+    pairs = [_contrast(data, fit, arm, truncate) for arm in range(1, len(data.treatment.arms))]
     return Answer(
         data, estimates=np.array([estimate for estimate, _ in pairs]),
         influence=np.column_stack([psi for _, psi in pairs]) * cluster_factor(data.clusters),
@@ -101,7 +113,11 @@ def continuous_refusal(data: Prepared, method: str) -> Refused:
     )
 
 
-def _propensity(data: Prepared, degree: int) -> tuple[LogitFit, Features] | Refused:
+def fit_propensity(data: Prepared, degree: int) -> tuple[LogitFit, Features] | Refused:
+    """The (multinomial) logit of the arms on the controls, and the controls' columns.
+
+    Refused: ``more_features_than_rows``, ``separation``, ``no_convergence``.
+    """
     controls = data.features(degree)
     if isinstance(controls, Refused):
         return controls
@@ -144,27 +160,67 @@ def _separates(column: np.ndarray, codes: np.ndarray) -> bool:
     return any(low >= high for i, (low, _) in enumerate(ends) for j, (_, high) in enumerate(ends) if i != j)
 
 
-def _contrast(data: Prepared, fit: LogitFit, arm: int) -> tuple[float, np.ndarray]:
+def _contrast(data: Prepared, fit: LogitFit, arm: int, truncate: float) -> tuple[float, np.ndarray]:
     """Estimate and influence values (n,) of ``arm`` against arm 0."""
-    treated, psi_treated = _arm_mean(data, fit, arm, arm)
-    control, psi_control = _arm_mean(data, fit, arm, 0)
+    treated, psi_treated = arm_mean(data, fit, arm, arm, data.outcome, truncate)
+    control, psi_control = arm_mean(data, fit, arm, 0, data.outcome, truncate)
     return treated - control, psi_treated - psi_control
 
 
-def _arm_mean(data: Prepared, fit: LogitFit, treated: int, arm: int) -> tuple[float, np.ndarray]:
+def arm_mean(
+    data: Prepared, fit: LogitFit, treated: int, arm: int, values: np.ndarray, truncate: float = 0.0
+) -> tuple[float, np.ndarray]:
+    """Weighted mean of ``values`` (n,) in ``arm`` over the population asked for, and its influence values (n,)."""
     p, m = fit.probabilities, len(data.treatment.arms)
+    quantity = data.spec.quantity
+    floored = np.maximum(p, truncate)
     weights = data.w * balancing_weights(data, p, treated, arm)
+    if truncate > 0:  # the population asked for stays; only the division is by the larger chance
+        weights = weights * p[:, arm] / floored[:, arm]
     weights = weights / weights.mean()
-    mean = float(weights @ data.outcome) / data.n
-    own = weights * (data.outcome - mean)
-    slope = target_log_slope(data.spec.quantity, treated, m, p) - log_slope(arm, m, p)
+    mean = float(weights @ values) / data.n
+    own = weights * (values - mean)
+    # A truncated chance does not move with the model.
+    slope = target_log_slope(quantity, treated, m, p) - log_slope(arm, m, p) * (p[:, arm] >= truncate)[:, None]
     change = (slope * own[:, None]).T @ fit.design / data.n  # (m - 1, k): C in the docstring of ipw
     return mean, own + fit.influence(change)
 
 
-def _trimmed(data: Prepared, keep: np.ndarray, trim: float) -> Remark:
+def _kept(data: Prepared, p: np.ndarray, trim: float, rule: str) -> tuple[np.ndarray, Remark]:
+    """Rows kept (boolean (n,)) and the remark on the others."""
+    if rule == "crump":
+        burden = (1 / np.maximum(p, TINY)).sum(axis=1)
+        most = crump_limit(burden, data.w)
+        keep = burden <= most
+        which = f"whose chances of the arms are too uneven (1 / chance summed over the arms above {most:.3g})"
+    else:
+        keep = p.min(axis=1) >= trim
+        which = f"with a chance below {trim:g} of some arm"
     lost = int((~keep).sum())
-    return Remark(
-        "trimmed", f"{lost:,} of {data.n:,} rows with a chance below {trim:g} of some arm are set aside; the effect "
-        "is about the rest.", (data.treatment.name,), {"dropped": lost, "used": int(keep.sum()), "trim": trim},
+    return keep, Remark(
+        "trimmed", f"{lost:,} of {data.n:,} rows {which} are set aside; the effect is about the rest.",
+        (data.treatment.name,), {"dropped": lost, "used": int(keep.sum()), "trim": trim, "rule": rule},
     )
+
+
+def crump_limit(burden: np.ndarray, w: np.ndarray) -> float:
+    """Largest ``burden`` kept under equal outcome variances (Crump et al. 2009, theorem 1 and corollary 1).
+
+    burden: (n,), 1 / (e (1 - e)), or for several arms the sum of 1 / P(b | x). Keeping the rows up to a limit makes
+    the variance of the effect proportional to mean(burden | kept) / share kept, which the limit makes smallest; at it
+    limit = 2 mean(burden | kept), or nothing is set aside.
+    """
+    order = np.argsort(burden, kind="stable")
+    mass = w[order]
+    variance = np.cumsum(mass * burden[order]) / np.cumsum(mass) ** 2
+    return float(burden[order][np.argmin(variance)])
+
+
+def _truncated(data: Prepared, p: np.ndarray, truncate: float) -> tuple[Remark, ...]:
+    cut = int((p[np.arange(data.n), data.treatment.codes] < truncate).sum())
+    if not cut:
+        return ()
+    return (Remark(
+        "truncated", f"The weights of {cut:,} of {data.n:,} rows are cut to 1 / {truncate:g}; the bias that this "
+        "brings is not in the interval.", (data.treatment.name,), {"rows": cut, "truncate": truncate},
+    ),)

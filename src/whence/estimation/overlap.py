@@ -14,16 +14,31 @@ REFUSED_SHARE = 0.25  # of the people asked about
 WARNED_SHARE = 0.02
 FEWEST = 5.0  # effective rows an arm's weighted mean must rest on (when it has at least 25)
 WARNED_PART = 0.1  # effective rows as a part of the arm's rows
+TINY = 1e-12  # smallest chance divided by
+LIKE = {"QTE": "ATE", "QTT": "ATT"}  # quantities about the same people
+
+
+def target_density(quantity: str, arm: int, probabilities: np.ndarray) -> np.ndarray:
+    """h (n,): density of the population asked for, relative to everyone.
+
+    h is 1 for the ATE and QTE, the probability of ``arm`` for the ATT and QTT, of arm 0 for the ATC, and for the ATO
+    1 / sum_b 1 / P(b | x), which for two arms is e (1 - e) (Li and Li 2019, section 2.3).
+    """
+    if quantity in ("ATE", "QTE"):
+        return np.ones(len(probabilities))
+    if quantity == "ATO":
+        return 1 / (1 / np.maximum(probabilities, TINY)).sum(axis=1)
+    return probabilities[:, 0 if quantity == "ATC" else arm]
 
 
 def target_log_slope(quantity: str, arm: int, classes: int, probabilities: np.ndarray) -> np.ndarray:
-    """Derivative (n, m - 1) of log h by the linear predictors, h the density of the population asked for.
-
-    h is 1 for the ATE, the probability of ``arm`` for the ATT, of arm 0 for the ATC.
-    """
-    if quantity == "ATE":
+    """Derivative (n, m - 1) of log h, see ``target_density``, by the linear predictors."""
+    if quantity in ("ATE", "QTE"):
         return np.zeros((len(probabilities), classes - 1))
-    return log_slope(arm if quantity == "ATT" else 0, classes, probabilities)
+    if quantity == "ATO":
+        share = target_density(quantity, arm, probabilities)[:, None] / np.maximum(probabilities, TINY)
+        return share[:, 1:] - probabilities[:, 1:]
+    return log_slope(0 if quantity == "ATC" else arm, classes, probabilities)
 
 
 def log_slope(arm: int, classes: int, probabilities: np.ndarray) -> np.ndarray:
@@ -33,9 +48,8 @@ def log_slope(arm: int, classes: int, probabilities: np.ndarray) -> np.ndarray:
 
 def balancing_weights(data: Prepared, probabilities: np.ndarray, treated: int, arm: int) -> np.ndarray:
     """Weights h / P(arm | x) (n,) of the rows in ``arm``, 0 elsewhere, without sampling weights."""
-    quantity = data.spec.quantity
     inside = data.treatment.codes == arm
-    target = {"ATE": 1.0, "ATT": probabilities[:, treated], "ATC": probabilities[:, 0]}[quantity]
+    target = target_density(data.spec.quantity, treated, probabilities)
     return np.where(inside, target / np.where(inside, probabilities[:, arm], 1.0), 0.0)
 
 
@@ -46,14 +60,13 @@ def effective_size(weights: np.ndarray) -> float:
 
 
 def require_overlap(
-    data: Prepared, probabilities: np.ndarray, floor: np.ndarray | float = 1e-12
+    data: Prepared, probabilities: np.ndarray, floor: np.ndarray | float = TINY
 ) -> tuple[dict[str, Any], tuple[Remark, ...]] | Refused:
     """Diagnostics and remarks on overlap, or ``no_overlap`` when the first comparison lacks it.
 
     probabilities: (n, arms), of each arm given the controls. floor: smallest chances the weights use, by
-    arm. Lacking are those of
-    the people asked about (everyone, the treated or the controls) whose probability of an arm they are
-    compared with is below 2 % of that arm's share.
+    arm. Lacking are those of the people asked about (everyone, the treated or the controls; for the ATO everyone,
+    weighted by h) whose probability of an arm they are compared with is below 2 % of that arm's share.
     """
     t = data.treatment
     remarks = []
@@ -77,9 +90,11 @@ def require_overlap(
 
 def _pair(data: Prepared, probabilities: np.ndarray, arm: int, floor: np.ndarray | float) -> dict[str, Any]:
     """What one comparison's weights rest on."""
-    t, w, quantity = data.treatment, data.w, data.spec.quantity
-    asked = {"ATE": np.ones(data.n, dtype=bool), "ATT": t.codes == arm, "ATC": t.codes == 0}[quantity]
-    needed = {"ATE": (0, arm), "ATT": (0,), "ATC": (arm,)}[quantity]
+    t, w, quantity = data.treatment, data.w, LIKE.get(data.spec.quantity, data.spec.quantity)
+    asked = w * (t.codes == arm if quantity == "ATT" else t.codes == 0 if quantity == "ATC" else 1.0)
+    if quantity == "ATO":
+        asked = asked * target_density(quantity, arm, probabilities)
+    needed = {"ATT": (0,), "ATC": (arm,)}.get(quantity, (0, arm))
     lacking = np.zeros(data.n, dtype=bool)
     for b in needed:
         lacking |= probabilities[:, b] < LOW * (w @ (t.codes == b)) / data.n
@@ -91,7 +106,7 @@ def _pair(data: Prepared, probabilities: np.ndarray, arm: int, floor: np.ndarray
         effective[t.arms[b]] = effective_size(weights)
         largest[t.arms[b]] = float(weights.max() / weights.sum())
     return {
-        "share_without_counterpart": float(w[asked] @ lacking[asked] / w[asked].sum()),
+        "share_without_counterpart": float(asked @ lacking / asked.sum()),
         "sizes": sizes, "effective_sizes": effective, "largest_weight_share": largest,
     }
 
@@ -105,7 +120,7 @@ def _summary(data: Prepared, probabilities: np.ndarray) -> dict[str, Any]:
                       np.quantile(probabilities[t.codes == j, 1], marks).tolist(), strict=True))
         for j, arm in enumerate(t.arms)
     }
-    own = np.maximum(probabilities[np.arange(data.n), t.codes], 1e-12)
+    own = np.maximum(probabilities[np.arange(data.n), t.codes], TINY)
     share = np.bincount(t.codes, weights=data.w, minlength=len(t.arms)) / data.n
     stabilised = share[t.codes] / own
     return {
@@ -117,13 +132,16 @@ def _summary(data: Prepared, probabilities: np.ndarray) -> dict[str, Any]:
 
 def _no_overlap(data: Prepared, seen: dict[str, Any], fewest: str) -> Refused:
     t, lacking = data.treatment, seen["share_without_counterpart"]
-    who = {"ATE": "people", "ATT": "treated", "ATC": "controls"}[data.spec.quantity]
+    quantity = LIKE.get(data.spec.quantity, data.spec.quantity)
+    who = {"ATT": "treated", "ATC": "controls"}.get(quantity, "people")
     if lacking > REFUSED_SHARE:
         reason = (f"{lacking:.0%} of the {who} have almost no chance of the other arm given the controls, so there "
                   "is nobody to compare them with.")
     else:
         reason = (f"The {seen['sizes'][fewest]:,} rows with {t.name} = {fewest} weigh like "
                   f"{seen['effective_sizes'][fewest]:.1f}: the answer would hang on a handful of people.")
-    other = {"ATE": "Ask for the ATT or the ATC, trim=0.05 with 'ipw', a narrower population",
-             "ATT": "Ask about a narrower population", "ATC": "Ask about a narrower population"}[data.spec.quantity]
+    other = "Ask about a narrower population"
+    if quantity == "ATE":
+        other = ("Ask for the ATT, the ATC or, with 'ipw', the ATO (those who could have been in either arm), "
+                 "trim=0.05 with 'ipw', a narrower population")
     return Refused("no_overlap", reason, seen, other + ", or leave out controls that only decide the treatment.")
