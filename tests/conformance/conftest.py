@@ -20,7 +20,7 @@ from whence.core.registry import load_function, methods
 from whence.core.result import to_plain
 from whence.data.load import read
 from whence.data.table import CODED, NUMERIC, Column, Table
-from whence.identification.spec import Spec
+from whence.identification.spec import Condition, Spec
 
 ROWS = 300
 # Less work of the same kind, for methods with such a parameter.
@@ -61,8 +61,9 @@ BY_FORMULA = Spec("id", ("dose",), ("score",), graph="site --> dose; dose --> gr
 BY_CHANCE = Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age", "site"))
 AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variable="income", cutoff=0.0)
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
+BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
 OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,  # strategies of their own
-       "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
+       "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
 def usable(card: Card, table: Table) -> list[str]:

@@ -176,6 +176,8 @@ BAD: dict[str, tuple[dict[str, Any], dict[str, str]]] = {
 BAD_SPEC = Spec("adjustment", ("dose",), ("score",), controls=("age", "income"))
 BAD_SPECS = {
     "iv": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
+    "partially_linear_iv": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
+    "late": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "frontdoor": Spec("frontdoor", ("dose",), ("score",), mediators=("age",), controls=("income",)),
     "plugin": Spec("id", ("dose",), ("score",), graph="dose --> age; income --> dose; income --> age; age --> score; "
                    "income --> score; dose <-> score"),
