@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
+from inspect import signature
 from types import MappingProxyType
 
 import numpy as np
@@ -164,7 +165,9 @@ def p_value(job: tuple[str, str, int, float, int], params: dict | None = None) -
     name, case, n, strength, repeat = job
     table = table_of(CASES[case](generator(0, case, n, repeat), n, strength))
     given = tuple(sorted(set(table.names) - {"x", "y"}))
-    answer = load_function(find_card("independence_test", name))(table, "x", "y", given, **(params or {}))
+    function = load_function(find_card("independence_test", name))
+    own = {"seed": repeat} if "seed" in signature(function).parameters else {}
+    answer = function(table, "x", "y", given, **own, **(params or {}))
     return math.nan if answer.p_value is None else answer.p_value
 
 

@@ -119,15 +119,31 @@ def stratified_test(
     names = checked_variables(table, x, y, tuple(given), CODED)
     n = int(table.complete(names).sum())
     codes = np.array([table.codes(column) for column in names])
-    found = statistic(stratified_counts(codes, [len(table.levels(column) or ()) for column in names]))
+    counts = stratified_counts(codes, [len(table.levels(column) or ()) for column in names])
+    found = statistic(counts)
     common = {"test": name, "x": x, "y": y, "given": names[2:], "n": n, "n_missing": len(table) - n}
     if found.p_value is None:
         text = "No stratum has two levels of both variables, seen more than once: there is nothing to test."
         remarks = impossible("no_degrees_of_freedom", text, names, n=n)
         return IndependenceTest(statistic=None, p_value=None, df=None, remarks=remarks, **common)
-    return IndependenceTest(
-        statistic=found.statistic, p_value=found.p_value, df=found.df, remarks=doubts(found, names), **common
-    )
+    remarks = (*silent_strata(counts, names), *doubts(found, names))
+    return IndependenceTest(statistic=found.statistic, p_value=found.p_value, df=found.df, remarks=remarks, **common)
+
+
+def silent_strata(counts: np.ndarray, names: tuple[str, ...]) -> tuple[Remark, ...]:
+    """A remark when strata of ``counts`` (strata, rows, columns) say nothing, because one of the variables has one
+    level there, or all levels of one occur once."""
+    by_row, by_column = counts.sum(axis=2), counts.sum(axis=1)
+    speaks = np.ones(len(counts), dtype=bool)
+    for margin in (by_row, by_column):
+        speaks &= (np.count_nonzero(margin, axis=1) > 1) & (margin > 1).any(axis=1)
+    size = by_row.sum(axis=1)
+    silent, rows = int(((size > 0) & ~speaks).sum()), int(size[~speaks].sum())
+    if not silent:
+        return ()
+    text = (f"{silent} of {int((size > 0).sum())} strata, with {rows} of {int(size.sum())} rows, say nothing: one of "
+            "the variables has one level there, or none of its levels occurs twice.")
+    return (Remark("silent_strata", text, names, {"strata": silent, "rows": rows}),)
 
 
 def _sparse(found: ChiSquare, names: tuple[str, ...]) -> tuple[Remark, ...]:

@@ -8,8 +8,9 @@ from collections.abc import Sequence
 import numpy as np
 
 from whence.core.card import Card
+from whence.core.result import Remark
 from whence.data.table import CODED, Table
-from whence.stats.citest.chi2 import ChiSquare, stratified_counts
+from whence.stats.citest.chi2 import ChiSquare, silent_strata, stratified_counts
 from whence.stats.citest.g2 import g2
 from whence.stats.citest.result import IndependenceTest, checked_variables, impossible
 
@@ -65,6 +66,13 @@ def _level_part(cell: np.ndarray) -> tuple[float, int]:
     return float(2 * (count * np.log(count / len(cell))).sum()), len(count)
 
 
+def _large_cells(codes: list[np.ndarray], which: list[bool]) -> tuple[np.ndarray, np.ndarray]:
+    """The cell (n,) of every row in the full set, and whether cells (c,) hold enough rows for a covariance matrix."""
+    coded = np.array([c for c, number in zip(codes, which, strict=True) if not number])
+    cell = _cells(coded.reshape(-1, len(codes[0])))
+    return cell, np.bincount(cell) > sum(which) + 2
+
+
 def conditional_gaussian(numbers: list[np.ndarray], codes: list[np.ndarray], which: list[bool]) -> ChiSquare:
     """The test on columns x, y, z...; which[i] says that column i is numbers[i] (else codes[i]).
 
@@ -80,9 +88,8 @@ def conditional_gaussian(numbers: list[np.ndarray], codes: list[np.ndarray], whi
     n = len(codes[0])
     if not any(which):
         return g2(stratified_counts(np.array(codes, dtype=np.int32), [int(c.max()) + 1 for c in codes]))
-    whole = _cells(np.array([c for c, number in zip(codes, which, strict=True) if not number]).reshape(-1, n))
-    d = sum(which)
-    usable = np.bincount(whole)[whole] > d + 2
+    cell, large = _large_cells(codes, which)
+    usable = large[cell]
     if not usable.any() or (not (which[0] or which[1]) and not usable.all()):
         return ChiSquare(0.0, 0, None, n)
     total, mean, df = 0.0, 0.0, 0
@@ -104,14 +111,14 @@ def conditional_gaussian(numbers: list[np.ndarray], codes: list[np.ndarray], whi
 def conditional_gaussian_test(table: Table, x: str, y: str, given: Sequence[str] = ()) -> IndependenceTest:
     """Tests x independent of y given ``given`` on the rows where all of them are present.
 
-    n counts the rows used, without those in cells too small for a covariance matrix. Raises ``WhenceError`` for
-    unknown or repeated columns, and for datetime and text.
+    n counts the rows used; a remark says how many were set aside because their combination of levels is too rare
+    for a covariance matrix. Raises ``WhenceError`` for unknown or repeated columns, and for datetime and text.
     """
     names = checked_variables(table, x, y, tuple(given))
     rows = table.complete(names)
     n = int(rows.sum())
     common = {"test": CARD.name, "x": x, "y": y, "given": names[2:], "n_missing": len(table) - n}
-    found = ChiSquare(0.0, 0, None, n)
+    found, remarks = ChiSquare(0.0, 0, None, n), ()
     if n:
         ordered = (min(x, y), max(x, y), *sorted(given))
         which = [table.kind(name) not in CODED for name in ordered]
@@ -119,11 +126,28 @@ def conditional_gaussian_test(table: Table, x: str, y: str, given: Sequence[str]
         if _varied(values, which):
             codes = [v if not number else np.zeros(n, dtype=np.int32) for v, number in zip(values, which, strict=True)]
             found = conditional_gaussian([_scaled(v) for v in values], codes, which)
+            remarks = _set_aside(codes, which, names)
     if found.p_value is None:
         text = "A variable is constant or determined by the others in some cell, or cells hold too few rows."
-        remarks = impossible("nothing_left", text, names, n=found.n)
-        return IndependenceTest(statistic=None, p_value=None, df=None, n=found.n, remarks=remarks, **common)
-    return IndependenceTest(statistic=found.statistic, p_value=found.p_value, df=found.df, n=found.n, **common)
+        remarks = (*impossible("nothing_left", text, names, n=n), *remarks)
+        return IndependenceTest(statistic=None, p_value=None, df=None, n=n, remarks=remarks, **common)
+    return IndependenceTest(
+        statistic=found.statistic, p_value=found.p_value, df=found.df, n=found.n, remarks=remarks, **common
+    )
+
+
+def _set_aside(codes: list[np.ndarray], which: list[bool], names: tuple[str, ...]) -> tuple[Remark, ...]:
+    """A remark when rows take no part, because their combination of levels, or their stratum, is too small."""
+    if not any(which):
+        counts = stratified_counts(np.array(codes, dtype=np.int32), [int(c.max()) + 1 for c in codes])
+        return silent_strata(counts, names)
+    cell, large = _large_cells(codes, which)
+    if large.all():
+        return ()
+    aside, rows, needed = int((~large).sum()), int((~large[cell]).sum()), sum(which) + 3
+    text = (f"{aside} of {len(large)} combinations of levels hold fewer than {needed} rows each: they are too rare to "
+            f"tell how numbers vary there, and their {rows} of {len(cell)} rows take no part.")
+    return (Remark("rare_levels", text, names, {"cells": aside, "rows": rows, "needed": needed}),)
 
 
 def _scaled(values: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ from functools import partial
 import numpy as np
 
 from whence.core.card import Card, Parameter
+from whence.core.result import Remark
 from whence.core.rng import generator
 from whence.data.table import Table
 from whence.stats.citest.kernel import KERNELS, columns_of, coordinates, determined, factor, median_distance, memory
@@ -18,6 +19,7 @@ from whence.stats.citest.result import IndependenceTest, checked_variables, impo
 
 EXACT = 1e-10  # share of a kernel matrix's trace that a factor may leave out: rounding
 FUNCTION = 1e-5  # a smaller share of a kernel left by regression says that a variable is a function of the others
+MUCH = 0.01  # share of a kernel matrix left out for its rank that is worth saying
 PARAMETERS = (
     Parameter("kernel", "choice", "gaussian", "how rows are compared: 'gaussian', 'cosine' (one rotated qubit per "
               "coordinate), or 'quantum' (an entangled circuit of at most 8 qubits, simulated)", choices=KERNELS),
@@ -84,7 +86,10 @@ def run(
         first, second = sorted((x, y))
         found = _tested(asked, first, second, tuple(sorted(given)), checked["null"], checked["draws"], rng)
         if found.p_value is not None:
-            return IndependenceTest(statistic=found.statistic, p_value=found.p_value, df=None, **common)
+            remarks = asked.cut_short(((first,), (second,), tuple(sorted(given))))
+            return IndependenceTest(
+                statistic=found.statistic, p_value=found.p_value, df=None, remarks=remarks, **common
+            )
         reason = "nothing_left", "A variable is determined by the others, or hardly varies: nothing to test."
     remarks = impossible(*reason, names, n=n)
     return IndependenceTest(statistic=None, p_value=None, df=None, remarks=remarks, **common)
@@ -126,6 +131,17 @@ class _Asked:
             return np.ones((len(points), 1))
         column = columns_of(points, self.kernel, self.width * median_distance(points))
         return factor(column, len(points), self.tolerance, self.most)
+
+    def cut_short(self, sets: tuple[tuple[str, ...], ...]) -> tuple[Remark, ...]:
+        """A remark for each set of columns of whose kernel matrix the largest rank allowed leaves out much."""
+        out = []
+        for names in filter(None, sets):
+            lost = 1 - float((self.factor(names) ** 2).sum()) / int(self.rows.sum())
+            if lost > MUCH:
+                text = (f"At rank {self.most}, {lost:.0%} of the kernel of {', '.join(names)} is left out: influences "
+                        "that wiggle are seen in part only. The test 'kci' keeps all.")
+                out.append(Remark("low_rank", text, names, {"share": lost, "rank": self.most}))
+        return tuple(out)
 
     def centred(self, name: str) -> np.ndarray:
         f = self.factor((name,))

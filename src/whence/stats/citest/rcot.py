@@ -36,9 +36,9 @@ def rcot_test(
 ) -> IndependenceTest:
     """Tests x independent of y given ``given`` on the rows where all of them are present.
 
-    The features come from ``seed`` and the names of the columns. With fewer than 500 rows the conditioning
-    variables get one feature per five rows: a hundred would leave no noise to test. Raises ``WhenceError`` for
-    unknown or repeated columns, and for datetime and text.
+    The features come from ``seed`` and the names of the columns. With fewer than 300 rows regression takes the
+    leading directions of the features of the conditioning variables only, one per three rows: a hundred would leave
+    no noise to test. Raises ``WhenceError`` for unknown or repeated columns, and for datetime and text.
     """
     parameters = {"features": features, "features_given": features_given}
     return run(CARD, table, x, y, tuple(given), parameters, seed, joined=False)
