@@ -50,6 +50,7 @@ class Spatial:
             near = order[low:high]
             chord = np.sqrt(np.maximum(2 - 2 * point[mine] @ point[near].T, 0.0))
             km = 2 * EARTH_KM * np.arcsin(np.minimum(chord / 2, 1.0))
+            km[mine[:, None] == near] = 0.0  # rounding puts a row some centimetres from itself
             inside = km <= self.distance_km
             yield mine, near, inside * (1 - km / self.distance_km if self.kernel == "bartlett" else 1.0)
             start += size

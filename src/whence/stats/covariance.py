@@ -10,6 +10,8 @@ from typing import Protocol
 
 import numpy as np
 
+LEAST = 0.25  # share of the variance of white noise that the weighted sum must keep after centring
+
 
 class Dependence(Protocol):
     """How the rows used depend on each other: two-way clusters, time or place.
@@ -47,11 +49,12 @@ def small_sample(n: int, total: float, squares: float, rows: float) -> tuple[flo
     total: sum of w_ij. squares: of w_ij^2. rows: sum over i of (sum_j w_ij)^2. Returns the factor that makes the
     expectation right, relative to n / (n - 1), and the degrees of freedom that match its variance (Satterthwaite), both
     exact for M W M with M the centring matrix. For the Bartlett kernel over a long series they approach the fixed-b
-    limits 1 / (1 - b + b^2 / 3) and the spread of Kiefer and Vogelsang (2005). A factor of infinity: nothing is left.
+    limits 1 / (1 - b + b^2 / 3) and the spread of Kiefer and Vogelsang (2005). Where centring takes more than three
+    quarters of the variance away the rows are as good as one, and no degrees of freedom are left.
     """
     trace = n - total / n
     spread = squares - 2 * rows / n + (total / n) ** 2
-    if trace <= 1e-9 * n or spread <= 0:
+    if trace <= LEAST * n or spread <= 0:
         return np.inf, 0.0
     return (n - 1) / trace, trace**2 / spread
 

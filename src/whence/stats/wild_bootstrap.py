@@ -11,7 +11,7 @@ import numpy as np
 FEW = 12  # clusters; with no more, Rademacher signs give too few different draws
 SIX = np.concatenate([-np.sqrt([0.5, 1.0, 1.5]), np.sqrt([0.5, 1.0, 1.5])])  # Webb's
 BATCH = 2_000_000  # signs held at once
-LONGEST_SEARCH = 60
+DOUBLINGS, HALVINGS = 20, 50  # of the search for an end of the interval; beyond a million errors it has none
 
 
 @dataclass(frozen=True)
@@ -42,7 +42,7 @@ class _Statistic:
         """Share of draws at least as far out as the data; a draw equal to the data up to rounding counts."""
         a, b, c = self.square
         below = np.sqrt(np.maximum(a + shift * b + shift * shift * c, 0.0))
-        beyond = np.abs(self.fixed + shift * self.slope) * self.error >= abs(shift) * below * (1 - 1e-9)
+        beyond = np.abs(self.fixed + shift * self.slope) * self.error >= abs(shift) * below * (1 - 1e-8)
         return float(beyond.mean()) if self.complete else float((1 + beyond.sum()) / (1 + len(beyond)))
 
 
@@ -108,13 +108,13 @@ def _end(statistic: _Statistic, side: int, alpha: float) -> float | None:
     if step == 0:
         return 0.0
     inside, outside = 0.0, step
-    for _ in range(LONGEST_SEARCH):
+    for _ in range(DOUBLINGS):
         if statistic.p_value(side * outside) < alpha:
             break
         inside, outside = outside, 2 * outside
     else:
         return None
-    for _ in range(LONGEST_SEARCH):
+    for _ in range(HALVINGS):
         middle = (inside + outside) / 2
         inside, outside = (middle, outside) if statistic.p_value(side * middle) >= alpha else (inside, middle)
     return outside
