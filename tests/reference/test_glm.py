@@ -104,7 +104,7 @@ def test_a_dose_has_its_average_slope(family: str) -> None:
 
     left = np.array([again(np.arange(100) != i) for i in range(100)])
     jackknife = np.sqrt(99 / 100 * ((left - left.mean()) ** 2).sum())
-    assert effect.standard_error == pytest.approx(jackknife, rel=0.06)
+    assert effect.standard_error == pytest.approx(jackknife, rel=0.1)
 
 
 def test_ratios_in_a_two_by_two_table() -> None:
