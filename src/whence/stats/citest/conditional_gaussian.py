@@ -12,7 +12,7 @@ from whence.core.result import Remark
 from whence.data.table import CODED, Table
 from whence.stats.citest.chi2 import ChiSquare, silent_strata, stratified_counts
 from whence.stats.citest.g2 import g2
-from whence.stats.citest.result import IndependenceTest, checked_variables, impossible
+from whence.stats.citest.result import IndependenceTest, checked_variables, constant, impossible
 
 CARD = Card(
     name="conditional_gaussian",
@@ -159,7 +159,7 @@ def _scaled(values: np.ndarray) -> np.ndarray:
 
 def _varied(values: list[np.ndarray], which: list[bool]) -> bool:
     """Whether no column is constant and no number a linear function of the other numbers."""
-    if any((v == v[0]).all() for v in values):
+    if any(constant(v) for v in values):
         return False
     numbers = np.array([_scaled(v) for v, number in zip(values, which, strict=True) if number])
     if not len(numbers):

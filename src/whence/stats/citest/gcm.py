@@ -10,7 +10,7 @@ import numpy as np
 
 from whence.core.card import Card
 from whence.data.table import CODED, Column, Table
-from whence.stats.citest.result import IndependenceTest, checked_variables, impossible
+from whence.stats.citest.result import IndependenceTest, checked_variables, constant, impossible
 
 RANK = 1e-9  # directions with a smaller share of the largest singular value are rounding error
 
@@ -57,18 +57,26 @@ def gcm(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> GCM:
 
     n = len(x)
     e, f, used = left_over(x, y, z)
-    if not e.shape[1] or not f.shape[1]:
+    # Where one of the two can take any values, as with levels that all occur once, it always fits the other.
+    if not e.shape[1] or not f.shape[1] or max(e.shape[1], f.shape[1]) >= n - used:
         return GCM(0.0, 0, None)
-    products = (e[:, :, None] * f[:, None, :]).reshape(n, -1)
     # Uncentred: under independence the mean is zero. The factor gives back the spread that regression took.
-    spread = products.T @ products * (n / (n - used))
+    spread = _spread(e, f) * (n / (n - used))
     first, second, third = np.trace(spread), (spread**2).sum(), np.trace(spread @ spread @ spread)
     if not first > 0:
         return GCM(0.0, 0, None)
-    total = products.sum(axis=0)
     df = second**3 / third**2
-    value = df + (total @ total - first) * math.sqrt(df / second)
+    value = df + (((e.T @ f) ** 2).sum() - first) * math.sqrt(df / second)
     return GCM(max(float(value), 0.0), float(df), float(chdtrc(df, max(value, 0.0))))
+
+
+def _spread(e: np.ndarray, f: np.ndarray) -> np.ndarray:
+    """sum over rows of R_i R_i', R_i = e_i f_i as a vector; with more products than rows, the matrix of R_i . R_j,
+    whose eigenvalues other than zero are the same."""
+    if e.shape[1] * f.shape[1] > len(e):
+        return (e @ e.T) * (f @ f.T)
+    products = (e[:, :, None] * f[:, None, :]).reshape(len(e), -1)
+    return products.T @ products
 
 
 def left_over(x: np.ndarray, y: np.ndarray, z: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
@@ -95,9 +103,12 @@ def _residuals(v: np.ndarray, basis: np.ndarray) -> np.ndarray:
 
 
 def features(column: Column, rows: np.ndarray) -> np.ndarray:
-    """(n, p) features of a column: its numbers, or indicators of all levels but the most frequent seen."""
+    """(n, p) features of a column: its numbers, or indicators of all levels but the most frequent seen; none of a
+    constant."""
     if column.kind not in CODED:
         values = column.values[rows]
+        if constant(values):
+            return np.empty((len(values), 0))
         return (values / max(float(np.abs(values).max(initial=0.0)), 1e-300))[:, None]
     codes = column.values[rows]
     seen = np.bincount(codes, minlength=len(column.levels or ()))

@@ -12,7 +12,16 @@ from whence.core.card import Card, Parameter
 from whence.core.result import Remark
 from whence.core.rng import generator
 from whence.data.table import Table
-from whence.stats.citest.kernel import KERNELS, columns_of, coordinates, determined, factor, median_distance, memory
+from whence.stats.citest.kernel import (
+    KERNELS,
+    columns_of,
+    coordinates,
+    determined,
+    factor,
+    median_distance,
+    memory,
+    speechless,
+)
 from whence.stats.citest.kernel_test import NULLS, Basis, KernelTest, basis_of, conditional, regressed, unconditional
 from whence.stats.citest.quantum import MOST_QUBITS
 from whence.stats.citest.result import IndependenceTest, checked_variables, impossible
@@ -100,6 +109,8 @@ def _impossible(table: Table, names: tuple[str, ...], rows: np.ndarray, kernel: 
     n, k = int(rows.sum()), len(names) - 2
     if n < k + 8:
         return "too_few_rows", f"{n} rows are too few for a kernel test given {k} variables."
+    if any(speechless(table.column(name), rows) for name in names[:2]):
+        return "nothing_left", "No level of a variable occurs twice: nothing to test."
     points = [coordinates(table.column(name), rows) for name in names]
     sizes = [v.shape[1] for v in points]
     if min(sizes[:2]) == 0:

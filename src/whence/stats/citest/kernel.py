@@ -61,6 +61,11 @@ def coordinates(column: Column, rows: np.ndarray) -> np.ndarray:
     return (values / spread)[:, None] if spread > 1e-13 else np.empty((len(values), 0))
 
 
+def speechless(column: Column, rows: np.ndarray) -> bool:
+    """Whether the column has levels, none of which occurs twice: they could go with anything."""
+    return column.kind in CODED and bool(rows.any()) and int(np.bincount(column.values[rows]).max()) < 2
+
+
 def determined(target: np.ndarray, others: np.ndarray) -> bool:
     """Whether linear regression on others (n, q) leaves nothing of the coordinates target (n, p) but rounding."""
     if not others.shape[1]:

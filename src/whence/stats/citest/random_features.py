@@ -11,7 +11,7 @@ from whence.core.card import Card, Parameter
 from whence.core.rng import generator
 from whence.data.table import Table
 from whence.stats.citest.gcm import GCM
-from whence.stats.citest.kernel import coordinates, determined, median_distance
+from whence.stats.citest.kernel import coordinates, determined, median_distance, speechless
 from whence.stats.citest.result import IndependenceTest, checked_variables, impossible
 
 PARAMETERS = (
@@ -101,10 +101,10 @@ def run(
         return IndependenceTest(statistic=None, p_value=None, df=None, remarks=remarks, **common)
     points = {name: coordinates(table.column(name), rows) for name in names}
     found = GCM(0.0, 0, None)
-    if points[x].shape[1] and points[y].shape[1]:
+    if points[x].shape[1] and points[y].shape[1] and not any(speechless(table.column(v), rows) for v in (x, y)):
         found = _tested(points, min(x, y), max(x, y), sorted(given), checked, seed, joined)
     if found.p_value is None:
-        text = "A variable is constant or determined by the others: nothing to test."
+        text = "A variable is constant, determined by the others, or of levels none of which occurs twice."
         remarks = impossible("nothing_left", text, names, n=n)
         return IndependenceTest(statistic=None, p_value=None, df=None, remarks=remarks, **common)
     return IndependenceTest(statistic=found.statistic, p_value=found.p_value, df=found.df, **common)

@@ -10,7 +10,7 @@ from whence.core.card import Card, Parameter
 from whence.core.result import Remark
 from whence.data.table import NUMERIC, Table
 from whence.stats.citest.fisher_z import correlation, p_value, partial_correlation, statistic
-from whence.stats.citest.result import IndependenceTest, checked_variables, impossible
+from whence.stats.citest.result import IndependenceTest, checked_variables, constant, impossible
 
 CARD = Card(
     name="rank_z",
@@ -78,20 +78,37 @@ def rank_z_test(
         text = f"{n} rows are too few for a test given {k} variables."
         remarks = impossible("too_few_rows", text, names, n=n, needed=k + 4)
         return IndependenceTest(statistic=None, p_value=None, df=None, remarks=remarks, **common)
-    corr, remarks = _correlations([table.numeric(name)[rows] for name in names], kind, names)
+    values = [table.numeric(name)[rows] for name in names]
+    corr, remarks = _correlations(values, kind, names)
     r = None if corr is None else partial_correlation(corr)
-    if r is None:
-        text = "A variable is constant or its ranks are determined by the others, so there is nothing left to test."
+    if r is None or any(_combined(v, values[2:]) for v in values[:2]):
+        text = "A variable is constant or determined by the others, so there is nothing left to test."
         remarks = impossible("collinear", text, names)
         return IndependenceTest(statistic=None, p_value=None, df=None, remarks=remarks, **common)
     z = statistic(r, n, k)
     return IndependenceTest(statistic=z, p_value=p_value(z), df=None, remarks=remarks, **common)
 
 
+def _combined(target: np.ndarray, others: list[np.ndarray]) -> bool:
+    """Whether target is a linear combination of the others, to rounding in every row: then its rank is fixed too,
+    though not by a linear combination of ranks."""
+    if not others:
+        return False
+    columns = [v / np.abs(v).max() for v in (target, *others) if v.any()]
+    if len(columns) < 2 or not target.any():
+        return False
+    design = np.column_stack([np.ones(len(target)), *columns[1:]])
+    weights = np.linalg.lstsq(design, columns[0], rcond=None)[0]
+    size = np.abs(columns[0]) + np.abs(design) @ np.abs(weights)
+    return bool((np.abs(columns[0] - design @ weights) <= 1e-9 * size).all())
+
+
 def _correlations(
     values: list[np.ndarray], kind: str, names: tuple[str, ...]
 ) -> tuple[np.ndarray | None, tuple[Remark, ...]]:
     """The correlation matrix of the hidden normal variables, None when a column is constant."""
+    if any(constant(v) for v in values):
+        return None, ()
     score = normal_scores if kind == "normal_scores" else ranks
     corr = correlation(np.column_stack([score(v) for v in values]))
     if corr is None or kind == "normal_scores":

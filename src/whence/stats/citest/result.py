@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
+
 from whence.core.errors import WhenceError, unknown_name
 from whence.core.result import Remark
 from whence.data.table import CODED, NUMERIC, Table
@@ -42,6 +44,13 @@ class IndependenceTest:
 def impossible(code: str, text: str, about: tuple[str, ...], **evidence: float) -> tuple[Remark, ...]:
     """The remark of a test that cannot be made."""
     return (Remark(code, text, about, evidence),)
+
+
+def constant(values: np.ndarray) -> bool:
+    """Whether values (n,) differ by no more than rounding does; true of no values."""
+    if not len(values):
+        return True
+    return float(values.max()) - float(values.min()) <= 1e-14 * max(abs(float(values.max())), abs(float(values.min())))
 
 
 def checked_variables(
