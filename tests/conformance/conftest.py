@@ -60,9 +60,11 @@ BY_FORMULA = Spec("id", ("dose",), ("score",), graph="site --> dose; dose --> gr
                   "site --> score; dose <-> score")
 BY_CHANCE = Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age", "site"))
 AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variable="income", cutoff=0.0)
+OVER_TIME = Spec("did", ("dose",), ("score",), controls=("income",), time="grade", unit="age")
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
 OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,  # strategies of their own
+       "twfe": OVER_TIME, "group_time": OVER_TIME, "imputation": OVER_TIME,
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
@@ -81,7 +83,17 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
     from whence.estimation.estimate import estimate
 
     table = by_rule(table) if card.name == "rdd" else table
+    table = by_period(table) if OWN.get(card.name) is OVER_TIME else table
     return estimate(table, OWN.get(card.name, SPEC), card.name, seed, **params)
+
+
+def by_period(table: Table) -> Table:
+    """The table with rows as six periods of units; of each three one starts the dose at 3, one at 4, one never."""
+    rows = np.arange(table.n_rows)
+    dose = (rows % 6 >= np.array([3, 4, 9])[rows // 6 % 3]).astype(np.int32)
+    made = [Column("age", "continuous", rows // 6 + 0.0), Column("grade", "continuous", rows % 6 + 0.0),
+            Column("dose", "binary", dose, (0, 1))]
+    return functools.reduce(lambda t, column: t.replace(column), made, table)
 
 
 def by_rule(table: Table) -> Table:

@@ -47,11 +47,12 @@ def covered(shape: str, sets: int, fuzzy: bool = False) -> float:
     truth, inside = float(above(0) - below(0)), 0
     for seed in range(sets):
         rng = np.random.default_rng(seed)
-        x = 2 * rng.beta(2, 4, 1000) - 1
+        n = 4000 if fuzzy else 1000
+        x = 2 * rng.beta(2, 4, n) - 1
         d = (x >= 0).astype(int)
-        y = np.where(d == 1, above(x), below(x)) + 0.1295 * rng.standard_normal(1000)
-        if fuzzy:  # half of those above take it; the jump of the outcome is theirs
-            d = d * (rng.random(1000) < 0.5)
+        y = np.where(d == 1, above(x), below(x)) + 0.1295 * rng.standard_normal(n)
+        if fuzzy:  # four in five of those above take it; the jump of the outcome is theirs
+            d = d * (rng.random(n) < 0.8)
             y = np.where(x >= 0, y - truth * (1 - d), y)
         found = estimate({"x": x, "d": d, "y": y}, SPEC)
         assert isinstance(found, Effect), found

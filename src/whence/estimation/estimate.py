@@ -15,6 +15,7 @@ from whence.core.progress import SILENT, Progress
 from whence.core.registry import find_card, load_function, methods
 from whence.core.result import Provenance, Refused, Remark, versions
 from whence.data.table import Table
+from whence.estimation.adoption import starts_differ
 from whence.estimation.dependence import reproducible, split, unclustered, with_dependence, words
 from whence.estimation.determined import outcome_determined
 from whence.estimation.effect import Comparison, Effect
@@ -29,9 +30,10 @@ from whence.identification.spec import Spec
 if TYPE_CHECKING:
     from whence.identification.identify import Identified, NotIdentified
 
-STRATEGIES = ("rct", "adjustment", "frontdoor", "id", "iv", "rdd")
+STRATEGIES = ("rct", "adjustment", "frontdoor", "id", "iv", "rdd", "did", "event_study")
 COMPARING = ("rct", "adjustment")  # strategies that compare groups given controls
-OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv", "rdd": "rdd"}  # strategies with a method of their own
+OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv", "rdd": "rdd", "did": "twfe",
+       "event_study": "group_time"}  # strategies with methods of their own, and the usual one
 QUANTITIES = ("ATE", "ATT", "ATC")
 DESIGN = {
     "rct": "Who was treated was decided by chance.",
@@ -41,7 +43,10 @@ DESIGN = {
     "iv": "Given the controls, the instruments are as good as chosen by chance, and they affect the outcome only "
           "through the treatment.",
     "rdd": "Nothing but the treatment changes at the cutoff, and nobody chose on which side to be.",
+    "did": "Without treatment, the outcomes of the treated and of the others would have moved in parallel.",
+    "event_study": "Without treatment, the outcomes of the treated and of the others would have moved in parallel.",
 }
+LOCAL = {"iv": "LATE", "rdd": "LATE", "did": "ATT", "event_study": "ATT"}  # whose effect a design can show
 FEWEST_FOR_AIPW = 20  # rows in the smallest arm
 ROWS_PER_COLUMN = 3
 COMMON = "One row's treatment does not affect another row's outcome."
@@ -140,6 +145,8 @@ def as_spec(given: Any) -> Spec | Refused:
 def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
     """The method ``"auto"`` stands for, with a remark when the data made it other than usual."""
     t, spec = data.treatment, data.spec
+    if spec.strategy == "did":
+        return ("imputation" if starts_differ(data) else "twfe"), ()
     if spec.strategy in OWN:
         return OWN[spec.strategy], ()
     if spec.quantity not in QUANTITIES:
@@ -247,7 +254,7 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
     return Effect(
         estimate=first.estimate, standard_error=first.standard_error, interval=answer.interval or first.interval,
         p_value=first.p_value if answer.p_value is None else answer.p_value, n=data.n,
-        quantity="LATE" if asked.strategy in ("iv", "rdd") else asked.quantity, method=card.name, spec=data.spec,
+        quantity=LOCAL.get(asked.strategy, asked.quantity), method=card.name, spec=data.spec,
         contrast=f"{data.treatment.name}: {answer.labels[0]}" if answer.labels else data.treatment.contrast,
         level=level, df=degrees_of_freedom(answer),
         comparisons=comparisons, diagnostics=diagnostics,

@@ -1,0 +1,185 @@
+"""When each unit's treatment starts: read from a treated-now status, an ever-treated flag or a date of adoption."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from whence.core.errors import WhenceError
+from whence.core.result import Refused, Remark
+from whence.data.table import CODED, NUMERIC, Column
+from whence.estimation.prepare import Prepared
+from whence.stats.features import level_codes, plain
+
+Kind = Literal["once", "staggered", "switching", "dose"]
+READ = {
+    "status": "is read as treated now", "flag": "is read as ever treated; treatment starts in the later of the two "
+    "periods", "date": "is read as the time when treatment starts",
+}
+
+
+@dataclass(frozen=True)
+class Adoption:
+    """How treatment comes to the units; every array is (n,), one entry per row.
+
+    status: the treatment in force, 0 or 1 (or the dose). first: time at which the row's unit starts, inf for never;
+    nan where treatment switches off or is a dose. time: as numbers. unit, period: codes. groups: what is compared,
+    ``"units"``, or ``"groups"`` where the rows name no unit (repeated cross-sections). kind: ``"once"`` (all at one
+    time), ``"staggered"``, ``"switching"`` (also off), ``"dose"``.
+    """
+
+    kind: Kind
+    read: str
+    status: np.ndarray
+    first: np.ndarray
+    unit: np.ndarray
+    period: np.ndarray
+    time: np.ndarray
+    groups: str
+
+    @property
+    def starts(self) -> np.ndarray:
+        """Times at which some unit starts, ascending, without those of units treated from the first period on."""
+        found = np.unique(self.first[np.isfinite(self.first)])
+        return found[found > self.time.min()]
+
+
+def adoption(data: Prepared) -> tuple[Adoption, tuple[Remark, ...]] | Refused:
+    """Read treatment, time and unit of a difference-in-differences spec.
+
+    A treatment that changes within units is the status; one that does not is an ever-treated flag, when time has two
+    values (before and after), or a date of adoption, when it is made of times (0, or a time after the last, for never).
+    Refused: ``start_unknown``, ``groups_unknown``, ``one_period``, ``no_untreated`` (nothing to compare with),
+    ``nothing_changes`` (treatment is the same in all periods). Raises ``WhenceError`` (``missing_role``) without time.
+    """
+    spec, t = data.spec, data.treatment
+    if spec.time is None:
+        raise WhenceError("Differences in differences need to know the time.", code="missing_role", value="time",
+                          hint="Name the column with time=... (a period, or 0 before and 1 after).")
+    time = times(data.table.column(spec.time), data.rows)
+    period = np.unique(time, return_inverse=True)[1]
+    if period.max() == 0:
+        return Refused("one_period", f"All rows have the same {spec.time!r}, so there is no before and after.",
+                       {"time": plain(time[0])}, "Include rows from before and after the treatment.")
+    if len(t.arms) > 2:
+        return Refused("several_arms", f"The treatment {t.name!r} has {len(t.arms)} values that are not numbers.",
+                       {"arms": list(t.arms)}, "Make a column that is 1 for the treated and 0 for the others.")
+    values = t.values.astype(float)
+    unit = None if spec.unit is None else level_codes(data.table.column(spec.unit), data.rows)[0]
+    if unit is None:
+        found = _without_units(data, values, time, period)
+    else:
+        found = _with_units(data, values, time, period, np.unique(unit, return_inverse=True)[1])
+    if isinstance(found, Refused):
+        return found
+    refused = _comparable(data, found)
+    if refused is not None:
+        return refused
+    said = Remark("treatment_read", f"{t.name} {READ[found.read]}.", (t.name,),
+                  {"read": found.read, "kind": found.kind})
+    return found, (said,) if found.read != "status" else ()
+
+
+def _dates(data: Prepared) -> np.ndarray:
+    """The treatment (n,) as numbers as they stand in the table, which may be times of adoption; zeros for words."""
+    column = data.table.column(data.treatment.name)
+    if column.kind in NUMERIC or all(isinstance(v, (int, float)) for v in column.levels or ("",)):
+        return column.numeric()[data.rows].astype(float)
+    return np.zeros(data.n)
+
+
+def starts_differ(data: Prepared) -> bool:
+    """Whether treatment can be read and starts at different times."""
+    read = adoption(data)
+    return not isinstance(read, Refused) and read[0].kind == "staggered"
+
+
+def times(column: Column, rows: np.ndarray) -> np.ndarray:
+    """The times of ``rows`` as numbers: dates in days, words by the order of their levels."""
+    if column.kind == "datetime":
+        return column.values[rows].astype("datetime64[us]").astype(np.int64) / 86_400_000_000
+    if column.kind in CODED and not all(isinstance(v, (int, float)) for v in column.levels or ()):
+        return column.values[rows].astype(float)
+    if column.kind == "text":
+        return level_codes(column, rows)[0].astype(float)
+    return column.numeric()[rows].astype(float)
+
+
+def _with_units(
+    data: Prepared, values: np.ndarray, time: np.ndarray, period: np.ndarray, unit: np.ndarray
+) -> Adoption | Refused:
+    units = int(unit.max()) + 1
+    low, high = np.full(units, np.inf), np.full(units, -np.inf)
+    np.minimum.at(low, unit, values)
+    np.maximum.at(high, unit, values)
+    binary = bool(np.isin(values, (0.0, 1.0)).all())
+    nothing = np.full(len(values), np.nan)
+    if (low < high).any():
+        if not binary:
+            return Adoption("dose", "status", values, nothing, unit, period, time, "units")
+        start = np.full(units, np.inf)
+        np.minimum.at(start, unit, np.where(values == 1, time, np.inf))
+        first = start[unit]
+        if not ((time >= first) == (values == 1)).all():
+            return Adoption("switching", "status", values, nothing, unit, period, time, "units")
+        return Adoption(_pattern(first, time), "status", values, first, unit, period, time, "units")
+    if binary and period.max() == 1:
+        first = np.where(values == 1, time.max(), np.inf)
+        return Adoption("once", "flag", (time >= first).astype(float), first, unit, period, time, "units")
+    dates = _dates(data) if period.max() > 1 else np.zeros(len(values))
+    within = (dates > 0) & (dates <= time.max())
+    if within.any() and np.isin(dates[within], time).all() and not np.isin(dates, (0.0, 1.0)).all():
+        first = np.where(within, dates, np.inf)
+        status = (time >= first).astype(float)
+        return Adoption(_pattern(first, time), "date", status, first, unit, period, time, "units")
+    if not binary and period.max() == 1:  # a dose that everybody gets, or not, in the later period
+        return Adoption("dose", "flag", values * period, nothing, unit, period, time, "units")
+    return _start_unknown(data, int(period.max()) + 1)
+
+
+def _without_units(data: Prepared, values: np.ndarray, time: np.ndarray, period: np.ndarray) -> Adoption | Refused:
+    name = data.treatment.name
+    if not np.isin(values, (0.0, 1.0)).all() or period.max() > 1:
+        if period.max() > 1:
+            return _start_unknown(data, int(period.max()) + 1)
+        return Refused("groups_unknown", f"Without a unit, {name!r} must say which group was treated (1) and which not "
+                       "(0).", {"values": len(np.unique(values))}, "Name the unit in the spec, or make such a column.")
+    if not (values[period == 0] == 1).any():
+        return Refused("groups_unknown", f"{name!r} is 1 only in the later period and no unit is named, so the rows of "
+                       "the earlier period cannot be told apart.", {"column": name},
+                       "Name the unit, or give a column that says which group was treated in both periods.")
+    first = np.where(values == 1, time.max(), np.inf)
+    group = values.astype(np.int64)
+    return Adoption("once", "flag", (time >= first).astype(float), first, group, period, time, "groups")
+
+
+def _pattern(first: np.ndarray, time: np.ndarray) -> Kind:
+    starts = np.unique(first[np.isfinite(first)])
+    return "once" if (starts > time.min()).sum() <= 1 else "staggered"
+
+
+def _start_unknown(data: Prepared, periods: int) -> Refused:
+    return Refused(
+        "start_unknown", f"{data.treatment.name!r} says who was treated but not when: it is the same in all of the "
+        f"{periods} periods.", {"column": data.treatment.name, "periods": periods},
+        "Give a column that is 1 once treatment is in force, the time when it starts, or before/after as the time.",
+    )
+
+
+def _comparable(data: Prepared, found: Adoption) -> Refused | None:
+    """Some comparison must exist: units that change, and others that do not at the same time."""
+    name = data.treatment.name
+    if found.kind in ("switching", "dose"):
+        return None
+    moving = np.isfinite(found.first) & (found.first > found.time.min())
+    if not moving.any():
+        return Refused("nothing_changes", f"No unit starts {name!r} after the first period, so there is no before to "
+                       "compare with.", {"column": name}, "Include earlier periods.")
+    still = found.first[found.first > found.time.min()]
+    if len(np.unique(still)) == 1 and not (found.first == found.time.min()).any():
+        return Refused("no_untreated", f"Every unit starts {name!r} at the same time, so nobody shows what would have "
+                       "happened without it.", {"column": name, "start": float(still[0])},
+                       "Include units that are not treated, or treated later.")
+    return None

@@ -1,0 +1,165 @@
+"""Differences in differences: known numbers, how treatment is read, coverage, and every refusal."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from whence import Effect, Refused, Spec, WhenceError, estimate, read
+
+SPEC = Spec("did", ("d",), ("y",), time="t", unit="u")
+MPDTA = Spec("did", ("first.treat",), ("lemp",), time="year", unit="countyreal")
+
+
+def panel(
+    seed: int = 0, units: int = 60, periods: int = 6, starts: tuple[int, ...] = (3, 5, 99)
+) -> dict[str, np.ndarray]:
+    """Effects that grow with time and are larger for early starts, so that two-way regression goes wrong."""
+    rng = np.random.default_rng(seed)
+    start = rng.permutation(np.resize(starts, units))
+    u, t = np.repeat(np.arange(units), periods), np.tile(np.arange(1, periods + 1), units)
+    d = (t >= start[u]).astype(int)
+    y = rng.standard_normal(units)[u] + 0.3 * t + d * (t - start[u] + 1.0) * (start[u] == starts[0])
+    return {"u": u, "t": t, "d": d, "y": y + 0.5 * rng.standard_normal(len(u)), "start": start[u],
+            "ever": (start[u] < 99).astype(int)}
+
+
+@pytest.mark.parametrize(("method", "params", "controls", "value"), [
+    ("group_time", {"average": "simple"}, (), -0.03995), ("group_time", {"average": "dynamic"}, (), -0.0772),
+    ("group_time", {"average": "group"}, (), -0.0310), ("group_time", {}, ("lpop",), -0.04175),
+    ("twfe", {}, (), -0.0365),
+])
+def test_known_values(cases, method, params, controls, value):
+    found = estimate(read(cases / "effects" / "mpdta.csv"), MPDTA.replace(controls=controls), method, **params)
+    assert found.estimate == pytest.approx(value, abs=1e-4 if method == "twfe" else 5.1e-5)
+
+
+def test_known_two_by_two(cases):
+    found = estimate(read(cases / "effects" / "prop99.csv"), Spec("did", ("treated",), ("PacksPerCapita",), time="Year",
+                                                                 unit="State"))
+    assert found.estimate == pytest.approx(-27.35, abs=0.005) and found.quantity == "ATT"
+    assert found.diagnostics["covariance"] == "placebo" and found.interval[0] < found.estimate < found.interval[1]
+
+
+def test_treatment_is_read_as_status_flag_or_date():
+    data = panel(starts=(3, 99))
+    by_status = estimate(data, SPEC)
+    assert by_status.method == "twfe" and by_status.diagnostics["treatment_read_as"] == "status"
+    by_date = estimate(data | {"date": np.where(data["start"] < 99, data["start"], 0)},
+                       SPEC.replace(treatments=("date",)))
+    assert by_date.estimate == pytest.approx(by_status.estimate)
+    after = data | {"post": (data["t"] >= 3).astype(int)}
+    by_flag = estimate(after, SPEC.replace(treatments=("ever",), time="post"))
+    assert by_flag.estimate == pytest.approx(by_status.estimate)
+    assert "ever treated" in by_flag.warnings[-1].text or any("ever treated" in w.text for w in by_flag.warnings)
+    cross = estimate({k: after[k] for k in ("ever", "post", "y")},
+                     Spec("did", ("ever",), ("y",), time="post"))
+    means = {(e, p): data["y"][(data["ever"] == e) & (after["post"] == p)].mean() for e in (0, 1) for p in (0, 1)}
+    assert cross.estimate == pytest.approx(means[1, 1] - means[1, 0] - means[0, 1] + means[0, 0])
+    assert cross.diagnostics["groups"] == "groups"
+
+
+def test_dates_and_words_are_times():
+    data = panel(starts=(3, 99))
+    words = np.array(["", "2001-01", "2001-02", "2001-03", "2001-04", "2001-05", "2001-06"])[data["t"]]
+    days = np.array([f"2001-0{t}-15" for t in data["t"]], dtype="datetime64[D]")
+    for time in (words, days):
+        assert estimate(data | {"t": time}, SPEC).estimate == pytest.approx(estimate(data, SPEC).estimate)
+
+
+def test_two_way_regression_is_warned_about_where_it_has_the_wrong_sign():
+    """One group whose effect grows and one without effect: the truth is positive, the regression is not."""
+    data = panel(1, units=40, periods=12, starts=(3, 6))
+    data["y"] = data["y"] + 3.0 * data["d"] * (data["start"] == 6)
+    plain = estimate(data, SPEC, "twfe")
+    assert any(w.code == "staggered" for w in plain.warnings)
+    assert plain.diagnostics["already_treated_share"] > 0.3
+    found = estimate(data, SPEC, "group_time")
+    assert any(w.code == "no_never_treated" for w in found.warnings)
+    first = {c.label: c for c in found.comparisons}["+0 periods"]
+    assert first.interval[0] < 1.5 < first.interval[1] or first.estimate > 0.5
+    assert plain.estimate < found.estimate
+
+
+def truth(data: dict[str, np.ndarray]) -> float:
+    on = data["d"] == 1
+    return float(((data["t"] - data["start"] + 1.0) * (data["start"] == 3))[on].mean())
+
+
+def covered(method: str, sets: int, units: int = 60) -> float:
+    inside = 0
+    for seed in range(sets):
+        data = panel(seed, units)
+        found = estimate(data, SPEC, method)
+        inside += found.interval[0] <= truth(data) <= found.interval[1]
+    return inside / sets
+
+
+@pytest.mark.parametrize("method", ["imputation", "group_time"])
+def test_intervals_cover(method):
+    assert covered(method, 30) >= 0.83  # Monte Carlo error 4 points
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("method", "units"), [("imputation", 60), ("group_time", 60), ("imputation", 200),
+                                               ("group_time", 200)])
+def test_intervals_cover_500(method, units):
+    assert 0.92 <= covered(method, 500, units) <= 0.98
+
+
+def test_what_is_left_out_is_said():
+    data = panel()
+    alone = {k: np.append(v, v[0]) for k, v in data.items()}
+    alone["u"][-1] = 999
+    assert any(w.code == "singletons" for w in estimate(alone, SPEC, "twfe").warnings)
+    always = panel(starts=(1, 3, 5, 99))
+    codes = {m: {w.code for w in estimate(always, SPEC, m).warnings} for m in ("imputation", "group_time")}
+    assert "rows_not_imputed" in codes["imputation"] and "always_treated" in codes["group_time"]
+
+
+def test_switching_and_doses_go_to_two_way_regression():
+    data = panel()
+    data["d"] = np.where(data["t"] == 6, 0, data["d"])
+    found = estimate(data, SPEC)
+    assert found.method == "twfe" and found.diagnostics["adoption"] == "switching"
+    for method in ("group_time", "imputation"):
+        assert estimate(data, SPEC, method).code == "treatment_switches"
+    dose = estimate(data | {"d": data["d"] * 1.5 + data["t"] * 0.01 * data["u"]}, SPEC)
+    assert isinstance(dose, Effect) and dose.diagnostics["adoption"] == "dose"
+
+
+@pytest.mark.parametrize(("change", "spec", "code"), [
+    ({"d": "ever"}, SPEC, "start_unknown"),
+    ({"d": "post"}, SPEC, "no_untreated"),
+    ({"t": "one"}, SPEC, "one_period"),
+    ({"d": "post", "t": "post"}, SPEC.replace(unit=None), "groups_unknown"),
+    ({"d": "words"}, SPEC, "several_arms"),
+    ({"d": "from_the_start"}, SPEC, "start_unknown"),
+    ({}, SPEC.replace(quantity="ATC"), "quantity_not_available"),
+])
+def test_refusals(change, spec, code):
+    data = panel()
+    made = data | {"post": (data["t"] >= 3).astype(int), "one": np.ones(len(data["t"])),
+                   "words": np.array(["a", "b", "c"])[data["u"] % 3], "from_the_start": data["ever"]}
+    found = estimate(data | {k: made[v] for k, v in change.items()}, spec)
+    assert isinstance(found, Refused) and found.code == code, found
+
+
+def test_refusals_of_the_methods():
+    data = panel()
+    twice = {k: np.append(v, v[0]) for k, v in data.items()}
+    assert estimate(twice, SPEC, "group_time").code == "repeated_rows"
+    with pytest.raises(WhenceError) as caught:
+        estimate(data, SPEC.replace(time=None))
+    assert caught.value.code == "missing_role"
+    follows = data | {"z": data["d"] * 1.0 + 1e-3 * data["u"]}
+    assert estimate(follows, SPEC.replace(controls=("z",)), "twfe").code == "treatment_determined"
+
+
+def test_order_of_rows_and_columns_does_not_matter():
+    data = panel(7)
+    shuffled = np.random.default_rng(0).permutation(len(data["u"]))
+    again = {k: v[shuffled] for k, v in reversed(data.items())}
+    for method in ("twfe", "group_time", "imputation"):
+        a, b = estimate(data, SPEC, method), estimate(again, SPEC, method)
+        assert a.interval == pytest.approx(b.interval, rel=1e-9)
