@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -79,7 +79,8 @@ class CrossFitter:
     """Fits nuisances on the rows outside each fold and predicts those inside.
 
     designs: features (n, k) by degree. folds: int (n,). weights: (n,). cache: predictions by the content of what they
-    come from; all engines of a process share one.
+    come from; all engines of a process share one. contents: what tells a design from others, by degree; by default
+    a hash of its numbers.
     """
 
     designs: dict[int, np.ndarray]
@@ -88,9 +89,15 @@ class CrossFitter:
     seed: int = 0
     progress: Progress = SILENT
     cache: Store = SHARED
+    contents: Mapping[int, str] = field(default_factory=dict)
     _names: dict[int, str] = field(default_factory=dict, repr=False, compare=False)
     _rows: dict[tuple[str, int], tuple[Rows, np.ndarray | None]] = field(default_factory=dict, repr=False,
                                                                       compare=False)
+
+    @property
+    def count(self) -> int:
+        """Of folds."""
+        return int(self.folds.max()) + 1
 
     def fit(
         self, learners: tuple[Learner, ...], target: np.ndarray, train: np.ndarray | None = None,
@@ -103,7 +110,10 @@ class CrossFitter:
         """
         train = np.ones(len(target), dtype=bool) if train is None else train
         parts = [self._out_of_fold(learner, target, train, classes) for learner in learners]
-        w = self.weights[train]
+        w = self.weights if train.all() else self.weights[train]
+        if len(parts) == 1 and classes is None:
+            gaps = (parts[0] - target)[train]
+            return Nuisance(parts[0], {learners[0].name: 1.0}, float(w @ gaps**2 / w.sum()))
         if classes is None:
             columns = np.column_stack([part[train] for part in parts])
             wanted, mass = target[train].astype(float), w
@@ -125,20 +135,21 @@ class CrossFitter:
         key = (self._content(learner.degree), whom, content_hash(target), classes, self.seed, learner)
         known = self.cache.get(key)
         if known is not None:
-            self.progress.step(len(np.unique(self.folds)))
+            self.progress.step(self.count)
             return known
         out = self._all_folds(learner, target, train, whom, classes)
         if out is None:
             out = self._fold_by_fold(learner, target, train, classes)
         else:
-            self.progress.step(len(np.unique(self.folds)))
+            self.progress.step(self.count)
         self.cache.put(key, out)
         return out
 
     def _content(self, degree: int) -> str:
         """What the design, the folds and the weights hold."""
         if degree not in self._names:
-            self._names[degree] = content_hash(self.designs[degree], self.folds, self.weights)
+            design = self.contents.get(degree) or content_hash(self.designs[degree])
+            self._names[degree] = content_hash(design, self.folds, self.weights)
         return self._names[degree]
 
     def _all_folds(
@@ -164,7 +175,7 @@ class CrossFitter:
     ) -> np.ndarray:
         design = self.designs[learner.degree]
         out = np.zeros(len(target) if classes is None else (len(target), classes))
-        for fold in np.unique(self.folds):
+        for fold in range(self.count):
             inside = self.folds == fold
             rows = train & ~inside
             # One seed per learner and fold; the target needs none, since its fits share no randomness.

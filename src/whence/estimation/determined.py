@@ -10,8 +10,10 @@ import numpy as np
 
 from whence.core.result import Refused
 from whence.estimation.prepare import Prepared
+from whence.stats.blocks import cholesky_of_scaled, gram
 from whence.stats.regress import ols
 
+CLEARLY = 1e-6
 UNEXPLAINED = 1e-9  # share of the outcome's variance below which the controls determine it
 
 
@@ -20,6 +22,11 @@ def outcome_determined(data: Prepared) -> Refused | None:
     controls = data.features()
     if isinstance(controls, Refused) or not data.spec.controls or data.n <= controls.matrix.shape[1] + 1:
         return None  # too few rows is refused by the estimators, which know how many they need
+    # Sums of products settle it unless little is left, where they say too little and the rows are asked.
+    products = gram(controls.matrix, data.outcome - data.outcome.mean(), weights=data.weights)
+    factor = cholesky_of_scaled(products)
+    if factor is not None and factor[-1, -1] ** 2 > CLEARLY:
+        return None
     design = np.column_stack([np.ones(data.n), controls.matrix])
     if 1 - ols(design, data.outcome, data.weights).r_squared > UNEXPLAINED:
         return None

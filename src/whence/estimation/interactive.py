@@ -13,6 +13,7 @@ import numpy as np
 
 from whence.core.card import Parameter
 from whence.core.errors import WhenceError
+from whence.core.hashing import content_hash
 from whence.core.progress import Progress
 from whence.core.result import Refused, Remark
 from whence.estimation.crossfit import CrossFitter, Nuisance, median_of_splits
@@ -117,6 +118,15 @@ def designs_for(data: Prepared, *learners: Any) -> dict[int, Features] | Refused
     return made
 
 
+def engine_of(
+    data: Prepared, designs: dict[int, Features], fold: np.ndarray, seed: int, progress: Progress
+) -> CrossFitter:
+    """The cross-fitting engine on these designs of the controls; they follow from the table, the rows and the names."""
+    rows = content_hash(data.rows)
+    contents = {degree: content_hash(data.table.hash, sorted(data.spec.controls), rows, degree) for degree in designs}
+    return CrossFitter({d: f.matrix for d, f in designs.items()}, fold, data.w, seed, progress, contents=contents)
+
+
 def chosen_learners(designs: dict[int, Features], given: Any, rows: int) -> tuple[Learner, ...]:
     """``candidates`` for designs made by ``designs_for``. rows: the fewest that a fit will see."""
     last = designs.get(2, designs[1])
@@ -173,7 +183,7 @@ def _runs(
     try:
         for split in range(n_splits):
             fold = folds(n_folds, t.codes, data.clusters, seed, split)
-            engine = CrossFitter({d: f.matrix for d, f in designs.items()}, fold, data.w, seed, progress)
+            engine = engine_of(data, designs, fold, seed, progress)
             chance = engine.fit(for_treatment, t.codes, classes=arms)
             fitted = [predicted_outcome(engine, data.outcome, for_outcome, classify, t.codes == arm)
                       for arm in range(arms)]

@@ -20,6 +20,7 @@ from whence.estimation.interactive import (
     combined,
     default_splits,
     designs_for,
+    engine_of,
     most_folds,
     outcome_classifies,
     predicted_outcome,
@@ -152,7 +153,7 @@ def residuals(
     try:
         for split in range(n_splits):
             fold = folds(n_folds, strata, data.clusters, seed, split)
-            engine = CrossFitter({d: f.matrix for d, f in designs.items()}, fold, data.w, seed, progress)
+            engine = engine_of(data, designs, fold, seed, progress)
             runs.append(_run(data, engine, fits))
     finally:
         progress.end()

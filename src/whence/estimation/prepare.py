@@ -13,6 +13,7 @@ from whence.core.result import Refused, Remark
 from whence.data.table import CODED, NUMERIC, Column, Table
 from whence.estimation.treatment import Treatment, affirmative, canonical, code_treatment
 from whence.identification.spec import Condition, Spec
+from whence.stats.blocks import gram
 from whence.stats.covariance import Dependence
 from whence.stats.features import Features, features, level_codes, plain
 
@@ -329,8 +330,12 @@ def _copies(data: Prepared) -> Prepared | Refused:
         targets = {f"treatment {data.spec.treatment!r} = {arm}": ("control_is_treatment", data.treatment.codes == j)
                    for j, arm in enumerate(data.treatment.arms)}
     targets[f"outcome {data.spec.outcome!r}"] = ("control_is_outcome", data.outcome)
-    for what, (code, values) in targets.items():
-        same = np.flatnonzero(_perfectly_correlated(made.matrix, np.asarray(values, dtype=float)))
+    products = gram(made.matrix, *(np.asarray(values, dtype=float) - np.mean(values) for _, values in targets.values()))
+    for j, (what, (code, values)) in enumerate(targets.items()):
+        near = _nearly_correlated(products, made.matrix.shape[1], 1 + made.matrix.shape[1] + j)
+        if not len(near):
+            continue
+        same = near[_perfectly_correlated(made.matrix[:, near], np.asarray(values, dtype=float))]
         if len(same):
             name = made.sources[same[0]]
             return Refused(
@@ -338,6 +343,15 @@ def _copies(data: Prepared) -> Prepared | Refused:
                 {"control": name, "column": made.labels[same[0]]}, f"Remove {name!r} from the controls.",
             )
     return data
+
+
+def _nearly_correlated(products: np.ndarray, k: int, target: int) -> np.ndarray:
+    """Of columns 1 .. k, those whose correlation with ``target`` is not clearly below 1, by the sums of products of a
+    constant, the columns and the targets (int, from 0)."""
+    mean = products[0] / products[0, 0]
+    spread = np.maximum(np.diagonal(products) - products[0, 0] * mean**2, 0.0)
+    together = products[1 : 1 + k, target] - products[0, 0] * mean[1 : 1 + k] * mean[target]
+    return np.flatnonzero(together**2 >= (1 - 1e-6) * spread[1 : 1 + k] * spread[target])
 
 
 def _perfectly_correlated(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:

@@ -14,6 +14,7 @@ from whence.identification.spec import Contrast
 from whence.stats.features import plain
 
 MOST_ARMS = 20
+HEAD = 1000  # rows whose values usually show a number to be no group
 YES = ("yes", "1.0", "y", "true", "treated", "treatment", "treat", "on", "exposed", "intervention", "active")
 NO = ("no", "n", "false", "control", "controls", "placebo", "untreated", "none", "off", "unexposed",
       "baseline", "never", "nothing", "usual care", "0.0")
@@ -70,6 +71,8 @@ def code_treatment(
         return Refused("treatment_not_usable", f"The treatment {column.name!r} is a {column.kind} column.",
                        {"column": column.name, "kind": column.kind}, "Make a column that says who was treated.")
     values = column.values[rows]
+    if column.kind in NUMERIC and len(np.unique(values[:HEAD])) > 2:
+        return _continuous(column.name, values, contrast)
     if column.kind in CODED:
         levels = [column.levels[j] for j in np.unique(values)] if column.levels is not None else []
         codes = np.searchsorted(np.unique(values), values)

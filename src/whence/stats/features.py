@@ -13,6 +13,7 @@ import numpy as np
 
 from whence.core.result import Refused
 from whence.data.table import CODED, Column, Table
+from whence.stats.blocks import cholesky_of_scaled, gram
 from whence.stats.regress import kept_columns
 
 ORDINAL_DUMMIES = 10  # an ordinal column with more levels than this enters as a number
@@ -51,17 +52,19 @@ def features(table: Table, names: Iterable[str], rows: np.ndarray, degree: int =
         return _too_many(columns, coded, wanted, len(rows))
     labels: list[str] = []
     sources: list[str] = []
-    parts: list[np.ndarray] = []
     dropped: list[str] = []
+    room = sum(len(coded[c.name][1]) - 1 if c.name in coded else max(degree, 1) for c in columns)
+    matrix = np.empty((len(rows), room))
     for column in columns:
         made = _dummies(column, *coded[column.name]) if column.name in coded else _powers(column, rows, degree)
         if not made:
             dropped.append(column.name)
         for label, values in made:
+            matrix[:, len(labels)] = values
             labels.append(label)
             sources.append(column.name)
-            parts.append(values)
-    matrix = np.column_stack(parts) if parts else np.empty((len(rows), 0))
+    if len(labels) < room:
+        matrix = matrix[:, : len(labels)].copy()
     keep = independent(matrix)
     dropped += [label for label, kept in zip(labels, keep, strict=True) if not kept]
     return Features(
@@ -77,6 +80,8 @@ def independent(matrix: np.ndarray, intercept: bool = True) -> np.ndarray:
     n, k = matrix.shape
     if k == 0 or n == 0:
         return np.zeros(k, dtype=bool)
+    if n >= k and cholesky_of_scaled(gram(matrix)[1 - intercept :, 1 - intercept :]) is not None:
+        return np.ones(k, dtype=bool)
     full = np.column_stack([np.ones(n), matrix]) if intercept else matrix
     return kept_columns(full)[int(intercept) :]
 
@@ -132,7 +137,7 @@ def _powers(column: Column, rows: np.ndarray, degree: int) -> list[tuple[str, np
     scaled = scaled - scaled.mean()
     spread = np.sqrt((scaled**2).mean())
     scaled = scaled / spread
-    highest = min(max(degree, 1), _distinct(values, degree + 1) - 1)
+    highest = 1 if degree <= 1 else min(degree, _distinct(values, degree + 1) - 1)
     out = [(column.name, scaled)]
     for power in range(2, highest + 1):
         raised = scaled**power
