@@ -2,58 +2,18 @@
 //
 // A set grows by one column per depth: the cell of every row in the table of x, y and the set so far is kept, so
 // a test is one pass over the rows. Strata that do not occur are renumbered away when they outnumber the rows.
-// Rows may stand for several equal ones. Pairs are independent of each other: any number of threads gives the
-// same bits.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+// Rows may stand for several equal ones.
+#include "chi_square.hpp"
+#include "pairs.hpp"
 
-#include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstdint>
 #include <limits>
-#include <stdexcept>
-#include <system_error>
-#include <thread>
-#include <vector>
 
-namespace nb = nanobind;
+namespace {
 
-template <class T, int D>
-using In = nb::ndarray<const T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
-template <class T, int D>
-using Out = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
-
-static constexpr uint16_t MISSING = 65535;
-static constexpr uint32_t NOWHERE = 0xFFFFFFFFu;  // the cell of a row with a missing value
-static constexpr uint64_t MOST_CELLS = 1u << 26;  // a table of more cells is not tested
-
-// The upper tail of the chi-square distribution: the regularised incomplete gamma function Q(df / 2, x / 2), by
-// its series below the mean and by the continued fraction above (Abramowitz and Stegun 6.5.29, 6.5.31).
-static double chi_square_tail(double df, double x) {
-    const double a = df / 2, h = x / 2;
-    if (h <= 0) return 1.0;
-    int sign = 0;
-    const double front = std::exp(a * std::log(h) - h - lgamma_r(a, &sign));
-    if (h < a + 1) {
-        double term = 1 / a, sum = term;
-        for (double k = a + 1; term > sum * 1e-17; k += 1) sum += term *= h / k;
-        return std::max(0.0, 1 - front * sum);
-    }
-    if (front == 0) return 0.0;
-    double b = h + 1 - a, c = 1e300, d = 1 / b, value = d;
-    for (int k = 1; k < 100000; ++k) {
-        const double step = -k * (k - a);
-        b += 2;
-        d = step * d + b, c = b + step / c;
-        if (std::fabs(d) < 1e-300) d = 1e-300;
-        if (std::fabs(c) < 1e-300) c = 1e-300;
-        d = 1 / d;
-        value *= d * c;
-        if (std::fabs(d * c - 1) < 1e-16) break;
-    }
-    return front * value;
-}
+constexpr uint16_t MISSING = 65535;
+constexpr uint32_t NOWHERE = 0xFFFFFFFFu;  // the cell of a row with a missing value
+constexpr uint64_t MOST_CELLS = 1u << 26;  // a table of more cells is not tested
 
 struct Data {
     const uint16_t *codes;    // (d, n), MISSING for none
@@ -74,22 +34,20 @@ struct Answer {
 // The walk over subsets of one list, for one pair of end points.
 struct Counter {
     const Data &data;
+    Subsets sets;
     int32_t x = 0, y = 0;
-    int size = 0;
+    size_t size = 0;
     uint64_t ends = 0;  // cells of the table of x and y
-    std::vector<int32_t> list, set;
-    std::vector<char> known;
     std::vector<std::vector<uint32_t>> cell;  // per depth: of each row, within the table of x, y and the set
     std::vector<uint64_t> strata;             // per depth
     std::vector<uint32_t> number;
     std::vector<int32_t> table, by_row, by_column, total;
 
-    explicit Counter(const Data &data) : data(data), known(data.d, 0) {}
+    explicit Counter(const Data &data) : data(data), sets(data.d) {}
 
     void begin(int32_t x_, int32_t y_, int size_) {
-        x = x_, y = y_, size = size_;
-        set.resize(size);
-        if (cell.size() < size_t(size) + 1) cell.resize(size + 1), strata.resize(size + 1);
+        x = x_, y = y_, size = size_t(size_);
+        if (cell.size() < size + 1) cell.resize(size + 1), strata.resize(size + 1);
         ends = uint64_t(data.levels[x]) * data.levels[y];
         cell[0].resize(data.n);
         strata[0] = 1;
@@ -102,8 +60,7 @@ struct Counter {
     }
 
     // Adds variable s as element m of the set.
-    void push(int m, int32_t s) {
-        set[m] = s;
+    void push(size_t m, int32_t s) {
         auto &to = cell[m + 1];
         const auto &from = cell[m];
         to.resize(data.n);
@@ -127,7 +84,7 @@ struct Counter {
 
     // As push, with only the strata that occur, in order of first appearance.
     void renumber(const std::vector<uint32_t> &from, const uint16_t *c, uint64_t width, std::vector<uint32_t> &to,
-                  int m) {
+                  size_t m) {
         const uint64_t before = strata[m];
         number.assign(before * width, NOWHERE);
         uint32_t seen = 0;
@@ -229,77 +186,19 @@ struct Counter {
         return 2 * sum / std::min(MOST_FACTOR, 1 + (row - 1) * (column - 1) / (6 * n * df));
     }
 
-    // Calls leaf(answer) for each subset of `list` of the given size until it returns true.
+    // Calls leaf(answer) for every set of candidates of this size until it returns true.
     template <class Leaf>
-    bool each(int depth, int start, int seen, bool second, Leaf &leaf) {
-        if (depth == size) return !(second && seen == size) && leaf(test());
-        const int c = int(list.size());
-        for (int p = start; p <= c - (size - depth); ++p) {
-            if (second && depth == size - 1 && seen == depth && known[list[p]]) continue;
-            push(depth, list[p]);
-            if (each(depth + 1, p + 1, seen + known[list[p]], second, leaf)) return true;
-        }
-        return false;
-    }
-
-    void take_list(const int64_t *starts, const int32_t *candidates, int32_t owner, int32_t other) {
-        list.clear();
-        for (int64_t p = starts[owner]; p < starts[owner + 1]; ++p)
-            if (candidates[p] != other) list.push_back(candidates[p]);
-    }
-
-    // Subsets of x's list, then those of y's list that are not subsets of x's.
-    template <class Leaf>
-    bool both(const int64_t *starts, const int32_t *candidates, Leaf &&leaf) {
-        if (size == 0) return each(0, 0, 0, false, leaf);
-        take_list(starts, candidates, x, y);
-        if (each(0, 0, 0, false, leaf)) return true;
-        const std::vector<int32_t> mine = list;
-        for (int32_t s : mine) known[s] = 1;
-        take_list(starts, candidates, y, x);
-        const bool stopped = each(0, 0, 0, true, leaf);
-        for (int32_t s : mine) known[s] = 0;
-        return stopped;
+    bool each_set(const Lists &lists, int32_t x_, int32_t y_, int size_, Leaf &&leaf) {
+        begin(x_, y_, size_);
+        return sets.both(lists, x, y, size, [&](size_t m, int32_t s) { push(m, s); }, [&] { return leaf(test()); });
     }
 };
 
-// Runs work(counter, pair) for every pair; threads take the next from a shared counter.
-template <class Work>
-static void share(const Data &data, size_t pairs, int threads, Work work) {
-    std::atomic<size_t> next{0};
-    auto run = [&] {
-        Counter counter(data);
-        for (size_t p; (p = next.fetch_add(1)) < pairs;) work(counter, p);
-    };
-    const size_t useful = std::min(size_t(std::max(threads, 1)), pairs);
-    std::vector<std::thread> pool;
-    try {
-        for (size_t t = 1; t < useful; ++t) pool.emplace_back(run);
-    } catch (const std::system_error &) {
-        // The system gives no more threads: those that started share the work.
-    }
-    run();
-    for (auto &thread : pool) thread.join();
-}
-
-static void check(bool ok, const char *message) {
-    if (!ok) throw std::invalid_argument(message);
-}
-
-static Data checked(const In<uint16_t, 2> &codes, const In<int32_t, 1> &weight, const In<int64_t, 1> &levels,
-                    bool likelihood, const In<int64_t, 1> &starts, const In<int32_t, 1> &candidates,
-                    const In<int32_t, 2> &pairs) {
+Data checked(const In<uint16_t, 2> &codes, const In<int32_t, 1> &weight, const In<int64_t, 1> &levels,
+                    bool likelihood, const In<int32_t, 2> &pairs) {
     const size_t d = codes.shape(0), n = codes.shape(1);
     check(weight.shape(0) == n && levels.shape(0) == d, "weight has one entry per row, levels one per variable");
-    check(starts.shape(0) == d + 1, "starts must have d + 1 entries");
-    check(pairs.shape(1) == 2, "pairs must be (m, 2)");
-    for (size_t i = 0; i < d; ++i) check(starts.data()[i] <= starts.data()[i + 1], "starts must ascend");
-    check(starts.data()[0] == 0 && size_t(starts.data()[d]) == candidates.shape(0),
-          "starts must span the candidates");
-    for (size_t i = 0; i < candidates.shape(0); ++i)
-        check(candidates.data()[i] >= 0 && size_t(candidates.data()[i]) < d, "a candidate is not a node");
-    for (size_t i = 0; i < 2 * pairs.shape(0); ++i)
-        check(pairs.data()[i] >= 0 && size_t(pairs.data()[i]) < d, "a pair names no node");
+    check_pairs(d, pairs);
     Data data{codes.data(), weight.data(), levels.data(), d, n, likelihood, false, {}};
     int64_t rows = 0;
     for (size_t i = 0; i < n; ++i) {
@@ -323,28 +222,26 @@ static Data checked(const In<uint16_t, 2> &codes, const In<int32_t, 1> &weight, 
 }
 
 // One level of PC-stable: every set of `size` candidates of either end, until a p-value exceeds alpha.
-static void discrete_level(In<uint16_t, 2> codes, In<int32_t, 1> weight, In<int64_t, 1> levels, bool likelihood,
-                           In<int64_t, 1> starts, In<int32_t, 1> candidates, In<int32_t, 2> pairs, int size,
-                           double alpha, int threads, Out<uint8_t, 1> removed, Out<double, 2> numbers,
-                           Out<int64_t, 1> rows, Out<int32_t, 2> sets, Out<int64_t, 2> tests) {
+void discrete_level(In<uint16_t, 2> codes, In<int32_t, 1> weight, In<int64_t, 1> levels, bool likelihood,
+                    In<int64_t, 1> starts, In<int32_t, 1> candidates, In<int32_t, 2> pairs, int size, double alpha,
+                    int threads, Out<uint8_t, 1> removed, Out<double, 2> numbers, Out<int64_t, 1> rows,
+                    Out<int32_t, 2> sets, Out<int64_t, 2> tests) {
     const size_t m = pairs.shape(0);
-    check(size >= 0, "size must be at least 0");
-    check(removed.shape(0) == m && numbers.shape(0) == m && numbers.shape(1) == 3 && rows.shape(0) == m &&
-          sets.shape(0) == m && sets.shape(1) == size_t(size) && tests.shape(0) == m && tests.shape(1) == 2,
-          "wrong output shape");
-    const Data data = checked(codes, weight, levels, likelihood, starts, candidates, pairs);
+    check_level(m, size, removed, sets, tests);
+    check(numbers.shape(0) == m && numbers.shape(1) == 3 && rows.shape(0) == m, "wrong output shape");
+    const Data data = checked(codes, weight, levels, likelihood, pairs);
+    const Lists lists = checked_lists(data.d, starts, candidates);
     nb::gil_scoped_release release;
-    share(data, m, threads, [&](Counter &counter, size_t p) {
+    share_pairs(m, 1, threads, [&] { return Counter(data); }, [&](Counter &counter, size_t p) {
         double best = -1;
-        counter.begin(pairs.data()[2 * p], pairs.data()[2 * p + 1], size);
-        removed.data()[p] = counter.both(starts.data(), candidates.data(), [&](const Answer &answer) {
+        removed.data()[p] = counter.each_set(lists, pairs.data()[2 * p], pairs.data()[2 * p + 1], size, [&](const Answer &answer) {
             ++tests.data()[2 * p + !answer.possible];
             if (!answer.possible || answer.p <= best) return false;
             best = answer.p;
             const double told[3] = {answer.p, answer.value, answer.df};
             std::copy(told, told + 3, numbers.data() + 3 * p);
             rows.data()[p] = answer.n;
-            std::copy(counter.set.begin(), counter.set.end(), sets.data() + p * size);
+            std::copy(counter.sets.set.begin(), counter.sets.set.end(), sets.data() + p * size);
             return best > alpha;
         });
     });
@@ -352,37 +249,32 @@ static void discrete_level(In<uint16_t, 2> codes, In<int32_t, 1> weight, In<int6
 
 // For each pair and each of its middle nodes: among all sets of at most `largest` candidates, how many separate the
 // pair with and without the middle node, and the largest p-value with and without it.
-static void discrete_triples(In<uint16_t, 2> codes, In<int32_t, 1> weight, In<int64_t, 1> levels, bool likelihood,
-                             In<int64_t, 1> starts, In<int32_t, 1> candidates, In<int32_t, 2> pairs,
-                             In<int64_t, 1> middle_starts, In<int32_t, 1> middles, int largest, double alpha,
-                             int threads, Out<int64_t, 2> separating, Out<double, 2> p_value) {
-    const size_t m = pairs.shape(0), t = middles.shape(0);
-    check(middle_starts.shape(0) == m + 1 && middle_starts.data()[0] == 0 &&
-          size_t(middle_starts.data()[m]) == t, "middles do not match pairs");
-    for (size_t p = 0; p < m; ++p)
-        check(middle_starts.data()[p] <= middle_starts.data()[p + 1], "middle_starts must ascend");
-    check(separating.shape(0) == t && separating.shape(1) == 2 && p_value.shape(0) == t && p_value.shape(1) == 2,
-          "wrong output shape");
-    const Data data = checked(codes, weight, levels, likelihood, starts, candidates, pairs);
+void discrete_triples(In<uint16_t, 2> codes, In<int32_t, 1> weight, In<int64_t, 1> levels, bool likelihood,
+                      In<int64_t, 1> starts, In<int32_t, 1> candidates, In<int32_t, 2> pairs,
+                      In<int64_t, 1> middle_starts, In<int32_t, 1> middles, int largest, double alpha,
+                      int threads, Out<int64_t, 2> separating, Out<double, 2> p_value) {
+    const size_t m = pairs.shape(0);
+    check_middles(m, middle_starts, middles, separating, p_value);
+    const Data data = checked(codes, weight, levels, likelihood, pairs);
+    const Lists lists = checked_lists(data.d, starts, candidates);
     nb::gil_scoped_release release;
-    share(data, m, threads, [&](Counter &counter, size_t p) {
+    share_pairs(m, 1, threads, [&] { return Counter(data); }, [&](Counter &counter, size_t p) {
         const int64_t from = middle_starts.data()[p], to = middle_starts.data()[p + 1];
-        for (int size = 0; size <= largest; ++size) {
-            counter.begin(pairs.data()[2 * p], pairs.data()[2 * p + 1], size);
-            counter.both(starts.data(), candidates.data(), [&](const Answer &answer) {
+        for (int size = 0; size <= largest; ++size)
+            counter.each_set(lists, pairs.data()[2 * p], pairs.data()[2 * p + 1], size, [&](const Answer &answer) {
                 if (!answer.possible) return false;
                 for (int64_t q = from; q < to; ++q) {
-                    const int32_t *s = counter.set.data();
-                    const bool without = std::find(s, s + size, middles.data()[q]) == s + size;
+                    const bool without = !counter.sets.has(middles.data()[q]);
                     double &high = p_value.data()[2 * q + without];
                     if (!(high >= answer.p)) high = answer.p;  // NaN at first
                     separating.data()[2 * q + without] += answer.p > alpha;
                 }
                 return false;
             });
-        }
     });
 }
+
+}  // namespace
 
 void bind_skeleton_discrete(nb::module_ &m) {
     m.def("discrete_level", &discrete_level, nb::arg("codes"), nb::arg("weight"), nb::arg("levels"),

@@ -1,36 +1,11 @@
 // Partial correlations where values are missing, for the PC-stable search: each test on the rows that have its
 // variables, with or without the correction for what decides that values are missing.
-//
-// Pairs are independent of each other: any number of threads gives the same bits.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+#include "pairs.hpp"
+#include "small_matrix.hpp"
 
-#include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstdint>
-#include <stdexcept>
-#include <system_error>
-#include <thread>
-#include <vector>
-
-namespace nb = nanobind;
-
-template <class T, int D>
-using In = nb::ndarray<const T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
-template <class T, int D>
-using Out = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
 
 namespace {
-
-constexpr double COLLINEAR = 1e-10;  // a share of variance below this is rounding error
-using Nodes = std::vector<int32_t>;
-using Matrix = std::vector<double>;
-
-struct Lists {
-    const int64_t *starts;
-    const int32_t *nodes;
-};
 
 // values: (d, n), 0 where missing. present: (d, words), one bit per row. causes: of each node's missingness.
 struct Data {
@@ -46,62 +21,20 @@ struct Answer {
     int64_t n;
 };
 
-// A symmetric matrix over some nodes, and the rows it rests on.
-struct Spread {
-    Nodes nodes;
-    Matrix at;
-    int64_t n = 0;
-    double operator()(size_t i, size_t j) const { return at[i * nodes.size() + j]; }
-    double &operator()(size_t i, size_t j) { return at[i * nodes.size() + j]; }
-};
-
-double dot(const double *a, const double *b, size_t n) {
-    double s0 = 0, s1 = 0, s2 = 0, s3 = 0;
-    size_t i = 0;
-    for (; i + 4 <= n; i += 4) s0 += a[i] * b[i], s1 += a[i + 1] * b[i + 1], s2 += a[i + 2] * b[i + 2], s3 += a[i + 3] * b[i + 3];
-    for (; i < n; ++i) s0 += a[i] * b[i];
-    return (s0 + s1) + (s2 + s3);
-}
-
-// Lower Cholesky factor of the first `size` rows and columns; false when a variable is determined by earlier ones.
-bool factor(const Spread &m, size_t size, Matrix &low) {
-    low.assign(size * size, 0.0);
-    for (size_t i = 0; i < size; ++i) {
-        for (size_t j = 0; j <= i; ++j) {
-            double v = m(i, j);
-            for (size_t t = 0; t < j; ++t) v -= low[i * size + t] * low[j * size + t];
-            if (i == j) {
-                if (!(v >= COLLINEAR * m(i, i)) || !(m(i, i) > 0)) return false;
-                low[i * size + i] = std::sqrt(v);
-            } else {
-                low[i * size + j] = v / low[j * size + j];
-            }
-        }
-    }
-    return true;
-}
-
-void forward(const Matrix &low, size_t size, double *v) {
-    for (size_t i = 0; i < size; ++i) {
-        for (size_t t = 0; t < i; ++t) v[i] -= low[i * size + t] * v[t];
-        v[i] /= low[i * size + i];
-    }
-}
-
-void backward(const Matrix &low, size_t size, double *v) {
-    for (size_t i = size; i-- > 0;) {
-        for (size_t t = i + 1; t < size; ++t) v[i] -= low[t * size + i] * v[t];
-        v[i] /= low[i * size + i];
-    }
-}
-
 struct Worker {
     const Data &data;
     Matrix gathered;
     std::vector<uint64_t> bits;
     Nodes rows;
+    Subsets sets;
 
-    explicit Worker(const Data &data) : data(data), bits(data.words) {}
+    explicit Worker(const Data &data) : data(data), bits(data.words), sets(data.d) {}
+
+    // Calls leaf(answer) for every set of candidates of this size until it returns true.
+    template <class Leaf>
+    bool each_set(const Lists &lists, int32_t x, int32_t y, size_t size, Leaf &&leaf) {
+        return sets.both(lists, x, y, size, [](size_t, int32_t) {}, [&] { return leaf(test(x, y, sets.set.data(), size)); });
+    }
 
     // Covariances of the nodes in the rows that have all of them.
     Spread complete(Nodes nodes) {
@@ -268,74 +201,14 @@ struct Worker {
     }
 };
 
-// Calls leaf(set) for every set of `size` candidates of x, then of y that are not all candidates of x, in
-// lexicographic order, until it returns true.
-template <class Leaf>
-bool each_set(const Lists &lists, int32_t x, int32_t y, size_t size, Leaf &&leaf) {
-    Nodes first, list, set(size);
-    std::vector<size_t> at(size);
-    for (int second = 0; second < 2; ++second) {
-        const int32_t owner = second ? y : x, other = second ? x : y;
-        list.clear();
-        for (int64_t p = lists.starts[owner]; p < lists.starts[owner + 1]; ++p)
-            if (lists.nodes[p] != other) list.push_back(lists.nodes[p]);
-        if (!second) first = list;
-        if (list.size() < size) continue;
-        if (second && size == 0) continue;
-        for (size_t i = 0; i < size; ++i) at[i] = i;
-        for (;;) {
-            for (size_t i = 0; i < size; ++i) set[i] = list[at[i]];
-            if (!(second && std::includes(first.begin(), first.end(), set.begin(), set.end())) && leaf(set.data())) return true;
-            size_t i = size;
-            while (i > 0 && at[i - 1] == list.size() - size + i - 1) --i;
-            if (i == 0) break;
-            ++at[i - 1];
-            for (size_t j = i; j < size; ++j) at[j] = at[j - 1] + 1;
-        }
-    }
-    return false;
-}
-
-template <class Work>
-void share(const Data &data, size_t pairs, int threads, Work work) {
-    std::atomic<size_t> next{0};
-    auto run = [&] {
-        Worker worker(data);
-        for (size_t p; (p = next.fetch_add(1)) < pairs;) work(worker, p);
-    };
-    std::vector<std::thread> pool;
-    try {
-        for (size_t t = 1; t < std::min(size_t(std::max(threads, 1)), pairs); ++t) pool.emplace_back(run);
-    } catch (const std::system_error &) {
-        // The system gives no more threads: those that started share the work.
-    }
-    run();
-    for (auto &thread : pool) thread.join();
-}
-
-void check(bool ok, const char *message) {
-    if (!ok) throw std::invalid_argument(message);
-}
-
-Lists checked(size_t d, const In<int64_t, 1> &starts, const In<int32_t, 1> &nodes) {
-    check(starts.shape(0) == d + 1 && starts.data()[0] == 0 && size_t(starts.data()[d]) == nodes.shape(0),
-          "starts must span the nodes");
-    for (size_t i = 0; i < d; ++i) check(starts.data()[i] <= starts.data()[i + 1], "starts must ascend");
-    for (size_t i = 0; i < nodes.shape(0); ++i)
-        check(nodes.data()[i] >= 0 && size_t(nodes.data()[i]) < d, "a candidate is not a node");
-    return {starts.data(), nodes.data()};
-}
-
 Data checked_data(const In<double, 2> &values, const In<uint64_t, 2> &present, const In<int64_t, 1> &cause_starts,
                   const In<int32_t, 1> &causes, const In<int32_t, 2> &pairs) {
     const size_t d = values.shape(0), n = values.shape(1);
     check(present.shape(0) == d && present.shape(1) == (n + 63) / 64, "present must have one bit per row");
     for (size_t j = 0; n % 64 && j < d; ++j)
         check(present.data()[j * present.shape(1) + n / 64] >> (n % 64) == 0, "a row beyond the last is present");
-    check(pairs.shape(1) == 2, "pairs must be (m, 2)");
-    for (size_t i = 0; i < 2 * pairs.shape(0); ++i)
-        check(pairs.data()[i] >= 0 && size_t(pairs.data()[i]) < d, "a pair names no node");
-    return {values.data(), present.data(), d, n, present.shape(1), checked(d, cause_starts, causes)};
+    check_pairs(d, pairs);
+    return {values.data(), present.data(), d, n, present.shape(1), checked_lists(d, cause_starts, causes)};
 }
 
 // One level of PC-stable: every set of `size` candidates of either end, until a p-value exceeds alpha.
@@ -344,23 +217,19 @@ void gaps_level(In<double, 2> values, In<uint64_t, 2> present, In<int64_t, 1> ca
                 int threads, Out<uint8_t, 1> removed, Out<double, 2> numbers, Out<int64_t, 1> rows,
                 Out<int32_t, 2> sets, Out<int64_t, 2> tests) {
     const size_t m = pairs.shape(0);
-    check(size >= 0, "size must be at least 0");
+    check_level(m, size, removed, sets, tests);
+    check(numbers.shape(0) == m && numbers.shape(1) == 2 && rows.shape(0) == m, "wrong output shape");
     const Data data = checked_data(values, present, cause_starts, causes, pairs);
-    const Lists lists = checked(data.d, starts, candidates);
-    check(removed.shape(0) == m && numbers.shape(0) == m && numbers.shape(1) == 2 && rows.shape(0) == m &&
-          sets.shape(0) == m && sets.shape(1) == size_t(size) && tests.shape(0) == m && tests.shape(1) == 2,
-          "wrong output shape");
+    const Lists lists = checked_lists(data.d, starts, candidates);
     nb::gil_scoped_release release;
-    share(data, m, threads, [&](Worker &worker, size_t p) {
-        const int32_t x = pairs.data()[2 * p], y = pairs.data()[2 * p + 1];
+    share_pairs(m, 1, threads, [&] { return Worker(data); }, [&](Worker &worker, size_t p) {
         double best = -1;
-        removed.data()[p] = each_set(lists, x, y, size_t(size), [&](const int32_t *set) {
-            const Answer found = worker.test(x, y, set, size_t(size));
+        removed.data()[p] = worker.each_set(lists, pairs.data()[2 * p], pairs.data()[2 * p + 1], size_t(size), [&](const Answer &found) {
             ++tests.data()[2 * p + !found.possible];
             if (!found.possible || found.p <= best) return false;
             best = found.p;
             numbers.data()[2 * p] = found.p, numbers.data()[2 * p + 1] = found.z, rows.data()[p] = found.n;
-            std::copy_n(set, size, sets.data() + p * size_t(size));
+            std::copy(worker.sets.set.begin(), worker.sets.set.end(), sets.data() + p * size_t(size));
             return best > alpha;
         });
     });
@@ -372,24 +241,18 @@ void gaps_triples(In<double, 2> values, In<uint64_t, 2> present, In<int64_t, 1> 
                   In<int64_t, 1> starts, In<int32_t, 1> candidates, In<int32_t, 2> pairs,
                   In<int64_t, 1> middle_starts, In<int32_t, 1> middles, int largest, double alpha, int threads,
                   Out<int64_t, 2> separating, Out<double, 2> p_value) {
-    const size_t m = pairs.shape(0), t = middles.shape(0);
+    const size_t m = pairs.shape(0);
+    check_middles(m, middle_starts, middles, separating, p_value);
     const Data data = checked_data(values, present, cause_starts, causes, pairs);
-    const Lists lists = checked(data.d, starts, candidates);
-    check(middle_starts.shape(0) == m + 1 && middle_starts.data()[0] == 0 && size_t(middle_starts.data()[m]) == t,
-          "middles do not match pairs");
-    for (size_t p = 0; p < m; ++p)
-        check(middle_starts.data()[p] <= middle_starts.data()[p + 1], "middle_starts must ascend");
-    check(separating.shape(0) == t && separating.shape(1) == 2 && p_value.shape(0) == t && p_value.shape(1) == 2,
-          "wrong output shape");
+    const Lists lists = checked_lists(data.d, starts, candidates);
     nb::gil_scoped_release release;
-    share(data, m, threads, [&](Worker &worker, size_t p) {
-        const int32_t x = pairs.data()[2 * p], y = pairs.data()[2 * p + 1];
-        for (size_t size = 0; int64_t(size) <= largest; ++size)
-            each_set(lists, x, y, size, [&](const int32_t *set) {
-                const Answer found = worker.test(x, y, set, size);
+    share_pairs(m, 1, threads, [&] { return Worker(data); }, [&](Worker &worker, size_t p) {
+        const int64_t from = middle_starts.data()[p], to = middle_starts.data()[p + 1];
+        for (int size = 0; size <= largest; ++size)
+            worker.each_set(lists, pairs.data()[2 * p], pairs.data()[2 * p + 1], size_t(size), [&](const Answer &found) {
                 if (!found.possible) return false;
-                for (int64_t q = middle_starts.data()[p]; q < middle_starts.data()[p + 1]; ++q) {
-                    const bool without = std::find(set, set + size, middles.data()[q]) == set + size;
+                for (int64_t q = from; q < to; ++q) {
+                    const bool without = !worker.sets.has(middles.data()[q]);
                     double &most = p_value.data()[2 * q + without];
                     separating.data()[2 * q + without] += found.p > alpha;
                     most = std::isnan(most) ? found.p : std::max(most, found.p);

@@ -1,38 +1,19 @@
 // Partial correlations over many conditioning sets, for the PC-stable search on Gaussian data.
 //
 // Both kernels walk the subsets of a node's candidate parents in lexicographic order. The Cholesky factor
-// of the set grows by one row per depth, so a set shares the work of its prefix with its neighbours.
-// Pairs are independent of each other: any number of threads gives the same bits.
-#include <nanobind/nanobind.h>
-#include <nanobind/ndarray.h>
+// of the set grows by one row per depth, so a set shares the work of its prefix with its neighbours; the last
+// element of a set needs no row of its own.
+#include "pairs.hpp"
 
-#include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <cstdint>
-#include <stdexcept>
-#include <system_error>
-#include <thread>
-#include <vector>
 
-namespace nb = nanobind;
-
-template <class T, int D>
-using In = nb::ndarray<const T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
-template <class T, int D>
-using Out = nb::ndarray<T, nb::ndim<D>, nb::c_contig, nb::device::cpu>;
+namespace {
 
 // A share of variance below this is rounding error: the set determines the variable.
-static constexpr double COLLINEAR = 1e-10;
-static constexpr double NO_TEST = 2.0;  // no correlation is this large
+constexpr double COLLINEAR = 1e-10;
+constexpr double NO_TEST = 2.0;  // no correlation is this large
 
-// Candidate parents of every node, ascending: those of i are candidates[starts[i] : starts[i + 1]].
-struct Lists {
-    const int64_t *starts;
-    const int32_t *candidates;
-};
-
-static double choose(int n, int k) {
+double choose(int n, int k) {
     double ways = k < 0 || k > n ? 0 : 1;
     for (int i = 1; i <= k && k <= n; ++i) ways = ways * (n - k + i) / i;
     return ways;
@@ -44,7 +25,7 @@ struct Walk {
     size_t d;
     int32_t x = 0, y = 0;
     int size = 0;
-    std::vector<int32_t> list, set;
+    Nodes list, set, mine;
     std::vector<char> known;               // nodes of the other list: sets wholly inside were seen already
     std::vector<double> factor, a, b, num, vx, vy, least;
     int64_t undefined = 0;
@@ -57,12 +38,6 @@ struct Walk {
         factor.resize(size_t(size) * size);
         num.resize(size + 1), vx.resize(size + 1), vy.resize(size + 1);
         num[0] = corr[x * d + y], vx[0] = vy[0] = 1.0;
-    }
-
-    void take_list(const Lists &lists, int32_t owner, int32_t other) {
-        list.clear();
-        for (int64_t p = lists.starts[owner]; p < lists.starts[owner + 1]; ++p)
-            if (lists.candidates[p] != other) list.push_back(lists.candidates[p]);
     }
 
     // Adds variable s as element m of the set; false when the set determines it.
@@ -92,12 +67,7 @@ struct Walk {
     // Calls leaf(r) for each subset of `list` of the given size until it returns true.
     template <class Leaf>
     bool each(int depth, int start, int seen, bool second, Leaf &leaf) {
-        if (depth == size) {
-            if (second && seen == size) return false;
-            if (vx[size] < COLLINEAR || vy[size] < COLLINEAR) { ++undefined; return false; }
-            const double r = num[size] / std::sqrt(vx[size] * vy[size]);
-            return leaf(std::max(-1.0, std::min(1.0, r)));
-        }
+        if (depth == size - 1) return last(depth, start, second && seen == depth, leaf);
         const int c = int(list.size());
         for (int p = start; p <= c - (size - depth); ++p) {
             if (!push(depth, list[p])) {
@@ -109,72 +79,67 @@ struct Walk {
         return false;
     }
 
+    // The same for the last element m: what its row of the factor would hold stays in registers.
+    template <class Leaf>
+    bool last(int m, int start, bool skip_known, Leaf &leaf) {
+        const double *to_x_row = corr + size_t(x) * d, *to_y_row = corr + size_t(y) * d;
+        const double nm = num[m], vxm = vx[m], vym = vy[m];
+        double *row = factor.data() + size_t(m) * size;
+        for (int p = start; p < int(list.size()); ++p) {
+            const int32_t s = list[p];
+            if (skip_known && known[s]) continue;
+            double rest = 1.0, to_x = to_x_row[s], to_y = to_y_row[s];
+            if (m > 0) {
+                const double *from = corr + size_t(s) * d;
+                for (int t = 0; t < m; ++t) {
+                    const double *above = &factor[size_t(t) * size];
+                    double v = from[set[t]];
+                    for (int u = 0; u < t; ++u) v -= row[u] * above[u];
+                    row[t] = v / above[t];
+                    rest -= row[t] * row[t];
+                    to_x -= row[t] * a[t];
+                    to_y -= row[t] * b[t];
+                }
+                if (rest < COLLINEAR) { ++undefined; continue; }
+            }
+            const double share = 1.0 / rest;
+            const double wx = vxm - to_x * to_x * share, wy = vym - to_y * to_y * share;
+            if (wx < COLLINEAR || wy < COLLINEAR) { ++undefined; continue; }
+            set[m] = s;
+            const double r = (nm - to_x * to_y * share) / std::sqrt(wx * wy);
+            if (leaf(std::max(-1.0, std::min(1.0, r)))) return true;
+        }
+        return false;
+    }
+
     // Subsets of x's list, then those of y's list that are not subsets of x's.
     template <class Leaf>
     bool both(const Lists &lists, Leaf &&leaf) {
-        if (size == 0) return each(0, 0, 0, false, leaf);
-        take_list(lists, x, y);
+        if (size == 0) return leaf(num[0]);
+        lists.take(x, y, list);
         if (each(0, 0, 0, false, leaf)) return true;
-        const std::vector<int32_t> mine = list;
+        mine.swap(list);
         for (int32_t s : mine) known[s] = 1;
-        take_list(lists, y, x);
+        lists.take(y, x, list);
         const bool stopped = each(0, 0, 0, true, leaf);
         for (int32_t s : mine) known[s] = 0;
         return stopped;
     }
 };
 
-// Runs work(walk, pair) for every pair; threads take small blocks from a shared counter.
-template <class Work>
-static void share(const double *corr, size_t d, size_t pairs, int threads, Work work) {
-    std::atomic<size_t> next{0};
-    constexpr size_t block = 16;
-    auto run = [&] {
-        Walk walk(corr, d);
-        for (size_t from; (from = next.fetch_add(block)) < pairs;)
-            for (size_t p = from; p < std::min(pairs, from + block); ++p) work(walk, p);
-    };
-    const size_t useful = std::min(size_t(std::max(threads, 1)), (pairs + block - 1) / block);
-    std::vector<std::thread> pool;
-    try {
-        for (size_t t = 1; t < useful; ++t) pool.emplace_back(run);
-    } catch (const std::system_error &) {
-        // The system gives no more threads: those that started share the work.
-    }
-    run();
-    for (auto &thread : pool) thread.join();
-}
-
-static void check(bool ok, const char *message) {
-    if (!ok) throw std::invalid_argument(message);
-}
-
-static void check_lists(size_t d, const In<int64_t, 1> &starts, const In<int32_t, 1> &candidates,
-                        const In<int32_t, 2> &pairs) {
-    check(starts.shape(0) == d + 1, "starts must have d + 1 entries");
-    check(pairs.shape(1) == 2, "pairs must be (m, 2)");
-    for (size_t i = 0; i < d; ++i) check(starts.data()[i] <= starts.data()[i + 1], "starts must ascend");
-    check(starts.data()[0] == 0 && size_t(starts.data()[d]) == candidates.shape(0),
-          "starts must span the candidates");
-    for (size_t i = 0; i < candidates.shape(0); ++i)
-        check(candidates.data()[i] >= 0 && size_t(candidates.data()[i]) < d, "a candidate is not a node");
-    for (size_t i = 0; i < 2 * pairs.shape(0); ++i)
-        check(pairs.data()[i] >= 0 && size_t(pairs.data()[i]) < d, "a pair names no node");
-}
-
 // One level of PC-stable: every set of `size` candidates of either end, until |r| <= critical.
-static void gaussian_level(In<double, 2> corr, In<int64_t, 1> starts, In<int32_t, 1> candidates,
+void gaussian_level(In<double, 2> corr, In<int64_t, 1> starts, In<int32_t, 1> candidates,
                            In<int32_t, 2> pairs, int size, double critical, int threads,
                            Out<uint8_t, 1> removed, Out<double, 1> weakest, Out<int32_t, 2> sets,
                            Out<int64_t, 2> tests) {
     const size_t d = corr.shape(0), m = pairs.shape(0);
-    check(corr.shape(1) == d && size >= 0, "corr must be square and size at least 0");
-    check_lists(d, starts, candidates, pairs);
-    check(removed.shape(0) == m && weakest.shape(0) == m && sets.shape(0) == m &&
-          sets.shape(1) == size_t(size) && tests.shape(0) == m && tests.shape(1) == 2, "wrong output shape");
-    const Lists lists{starts.data(), candidates.data()};
+    check(corr.shape(1) == d, "corr must be square");
+    check(weakest.shape(0) == m, "wrong output shape");
+    check_level(m, size, removed, sets, tests);
+    check_pairs(d, pairs);
+    const Lists lists = checked_lists(d, starts, candidates);
     nb::gil_scoped_release release;
-    share(corr.data(), d, m, threads, [&](Walk &walk, size_t p) {
+    share_pairs(m, 16, threads, [&] { return Walk(corr.data(), d); }, [&](Walk &walk, size_t p) {
         double best = NO_TEST;
         int64_t done = 0;
         walk.undefined = 0;
@@ -194,25 +159,21 @@ static void gaussian_level(In<double, 2> corr, In<int64_t, 1> starts, In<int32_t
 }
 
 // For each pair and each of its middle nodes: among all sets up to the size of `critical`, how many separate
-// the pair with and without the middle node, and the smallest Fisher z statistic with and without it. Caller: zeros in `separating`, infinity in `smallest`.
-static void gaussian_triples(In<double, 2> corr, In<int64_t, 1> starts, In<int32_t, 1> candidates,
+// the pair with and without the middle node, and the smallest Fisher z statistic with and without it. Caller: zeros in
+// `separating`, infinity in `smallest`.
+void gaussian_triples(In<double, 2> corr, In<int64_t, 1> starts, In<int32_t, 1> candidates,
                              In<int32_t, 2> pairs, In<int64_t, 1> middle_starts, In<int32_t, 1> middles,
                              In<double, 1> critical, In<double, 1> scale, int threads,
                              Out<int64_t, 2> separating, Out<double, 2> smallest) {
-    const size_t d = corr.shape(0), m = pairs.shape(0), t = middles.shape(0);
+    const size_t d = corr.shape(0), m = pairs.shape(0);
     check(corr.shape(1) == d, "corr must be square");
-    check_lists(d, starts, candidates, pairs);
-    check(middle_starts.shape(0) == m + 1 && middle_starts.data()[0] == 0 &&
-          size_t(middle_starts.data()[m]) == t, "middles do not match pairs");
-    for (size_t p = 0; p < m; ++p)
-        check(middle_starts.data()[p] <= middle_starts.data()[p + 1], "middle_starts must ascend");
     check(scale.shape(0) == critical.shape(0), "scale and critical have one entry per size");
-    check(separating.shape(0) == t && separating.shape(1) == 2 && smallest.shape(0) == t &&
-          smallest.shape(1) == 2, "wrong output shape");
-    const Lists lists{starts.data(), candidates.data()};
+    check_middles(m, middle_starts, middles, separating, smallest);
+    check_pairs(d, pairs);
+    const Lists lists = checked_lists(d, starts, candidates);
     const int sizes = int(critical.shape(0));
     nb::gil_scoped_release release;
-    share(corr.data(), d, m, threads, [&](Walk &walk, size_t p) {
+    share_pairs(m, 16, threads, [&] { return Walk(corr.data(), d); }, [&](Walk &walk, size_t p) {
         const int64_t from = middle_starts.data()[p], to = middle_starts.data()[p + 1];
         walk.least.resize(2 * size_t(to - from));
         for (int size = 0; size < sizes; ++size) {
@@ -238,6 +199,8 @@ static void gaussian_triples(In<double, 2> corr, In<int64_t, 1> starts, In<int32
         }
     });
 }
+
+}  // namespace
 
 void bind_skeleton_gaussian(nb::module_ &m) {
     m.def("gaussian_level", &gaussian_level, nb::arg("corr"), nb::arg("starts"), nb::arg("candidates"),

@@ -90,9 +90,9 @@ def constraints(names: tuple[str, ...], knowledge: Knowledge | None) -> tuple[np
 def class_under(names: tuple[str, ...], marks: np.ndarray, may: np.ndarray, knowledge: Knowledge | None
                 ) -> CPDAG | MPDAG:
     """The graphs that fit the data as well as the DAG ``marks`` and agree with knowledge."""
-    found = class_of(marks)
     if not knowledge:
-        return CPDAG(names, found)
+        return CPDAG.of_dag(names, marks)
+    found = class_of(marks)
     open_ended = (found == TAIL) & (found.T == TAIL)
     known = [(int(i), int(j)) for i, j in np.argwhere(open_ended & may & ~may.T)]
     return MPDAG(names, meek(found, known))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -145,12 +146,14 @@ def fit_dag(adjacent: np.ndarray, triples: Triples, may: np.ndarray) -> Fit:
     """
     d, t = len(adjacent), len(triples.nodes)
     state = _Sinks(adjacent, triples, may)
-    marks = np.zeros((d, d), dtype=np.int8)
-    for _ in range(d):
+    turn = np.empty(d, dtype=np.int64)  # when each node was taken away
+    for k in range(d):
         x = state.next_sink()
-        around = np.flatnonzero(adjacent[x] & state.remaining)
-        marks[around, x], marks[x, around] = ARROW, TAIL
+        turn[x] = k
         state.remove(x)
+    marks = np.zeros((d, d), dtype=np.int8)
+    i, j = nonzero(adjacent)
+    marks[i, j] = np.where(turn[j] < turn[i], ARROW, TAIL)
     a, b, c = triples.nodes.T
     made = (marks[a, b] == ARROW) & (marks[c, b] == ARROW) if t else np.zeros(0, dtype=bool)
     return Fit(marks, made, (made != triples.collider) & ~triples.forced & ~triples.open)
@@ -160,28 +163,26 @@ class _Sinks:
     """What removing each remaining node next, as a sink, would break."""
 
     def __init__(self, adjacent: np.ndarray, triples: Triples, may: np.ndarray) -> None:
-        d = len(adjacent)
-        self.remaining = np.ones(d, dtype=bool)
-        self.nodes, self.collider = triples.nodes.tolist(), triples.collider.tolist()
+        d, nodes = len(adjacent), triples.nodes
+        self.remaining = [True] * d
+        self.nodes, self.collider = nodes.tolist(), triples.collider.tolist()
         self.weight = triples.weight.tolist()
-        self.at: list[list[int]] = [[] for _ in range(d)]
-        self.cost = [0] * d
-        for k, abc in enumerate(self.nodes):
-            for v in abc:
-                self.at[v].append(k)
-            self._count(k, 1)
+        order, ends = np.argsort(nodes.ravel(), kind="stable") // 3, np.bincount(nodes.ravel(), minlength=d).cumsum()
+        places, stops = order.tolist(), [0, *ends.tolist()]
+        self.at = [places[start:stop] for start, stop in itertools.pairwise(stops)]
+        held = [nodes[triples.collider, 0], nodes[triples.collider, 2], nodes[~triples.collider, 1]]
+        paid = [triples.weight[triples.collider]] * 2 + [triples.weight[~triples.collider]]
+        cost = np.zeros(d, dtype=np.int64)
+        np.add.at(cost, np.concatenate(held), np.concatenate(paid))
+        self.cost = cost.tolist()
         must = adjacent & may & ~may.T  # x --> v is the only way
         self.blocked = must.sum(axis=1).tolist()
-        self.above = [np.flatnonzero(must[:, v]).tolist() for v in range(d)]
+        self.above: list[list[int]] = [[] for _ in range(d)]
+        for x, v in np.argwhere(must).tolist() if must.any() else ():
+            self.above[v].append(x)
         self.open = [True] * len(self.nodes)
         self.heap = [(self.cost[v], v) for v in range(d) if not self.blocked[v]]
         heapq.heapify(self.heap)
-
-    def _count(self, k: int, sign: int) -> None:
-        a, b, c = self.nodes[k]
-        # A collider at b is lost when an end goes first; a non-collider when b goes first.
-        for v in (a, c) if self.collider[k] else (b,):
-            self.cost[v] += sign * self.weight[k]
 
     def next_sink(self) -> int:
         while True:
@@ -195,8 +196,11 @@ class _Sinks:
         for k in self.at[x]:
             if self.open[k]:  # whichever node of a triple goes first settles it
                 self.open[k] = False
-                self._count(k, -1)
-                changed.update(self.nodes[k])
+                a, b, c = self.nodes[k]
+                # A collider at b is lost when an end goes first; a non-collider when b goes first.
+                for v in (a, c) if self.collider[k] else (b,):
+                    self.cost[v] -= self.weight[k]
+                    changed.add(v)
         for v in self.above[x]:
             self.blocked[v] -= 1
             changed.add(v)

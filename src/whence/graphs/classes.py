@@ -64,6 +64,17 @@ class CPDAG(Graph):
                 "by to_cpdag.",
             )
 
+    @classmethod
+    def of_dag(cls, names: tuple[str, ...], marks: np.ndarray) -> CPDAG:
+        """The class of a DAG given by its marks, for callers that made them acyclic: right by construction, so not
+        checked a second time."""
+        out = object.__new__(cls)
+        for field, value in (("names", names), ("marks", class_of(marks)), ("latents", frozenset()),
+                             ("bidirected", np.zeros((0, 0), dtype=bool))):
+            object.__setattr__(out, field, value)
+        Graph.__post_init__(out)
+        return out
+
     @functools.cached_property
     def member(self) -> DAG:
         """A DAG of the class, the same one whatever the order of the nodes."""

@@ -76,13 +76,16 @@ def critical_correlation(alpha: float, n: int, k: int) -> float:
 
 def correlation(values: np.ndarray) -> np.ndarray | None:
     """Correlation matrix of the columns of (n, d) ``values``; None when a column is constant."""
-    centred = values - values.mean(axis=0)
-    # Scaling first keeps sums of squares of very large or very small values finite.
-    size = np.abs(centred).max(axis=0, initial=0.0)
-    if (size <= 1e-14 * np.abs(values).max(axis=0, initial=0.0)).any():
+    if not len(values):
         return None
-    centred = centred / size
-    centred /= np.sqrt((centred**2).sum(axis=0))
+    mean, least, most = values.mean(axis=0), values.min(axis=0), values.max(axis=0)
+    # Scaling first keeps sums of squares of very large or very small values finite.
+    size = np.maximum(most - mean, mean - least)
+    if (size <= 1e-14 * np.maximum(np.abs(least), np.abs(most))).any():
+        return None
+    centred = values - mean
+    centred /= size
+    centred /= np.sqrt(np.einsum("ij,ij->j", centred, centred))
     corr = centred.T @ centred
     np.fill_diagonal(corr, 1.0)
     return corr
