@@ -66,20 +66,11 @@ def boss(asked: Scored, knowledge: Knowledge | None, parameters: Mapping[str, An
     the answer is the same for any number of threads.
     """
     names = asked.names
-    d = len(names)
     may, required = constraints(names, knowledge)
-    before = np.ascontiguousarray(reaches(required), dtype=np.uint8)
-    into = np.ascontiguousarray(may.T, dtype=np.uint8)
-    held = np.ascontiguousarray(required.T, dtype=np.uint8)
 
     def search(start: int) -> tuple[float, np.ndarray]:
-        order = _shuffled(seed, start, names) if start else _order(greedy(asked, may, required, "turning").arrows)
-        order = _sorted_within(order, before)
-        rng = generator(seed, "shake", str(start))
-        moves = rng.integers(0, d, (parameters["shakes"], max(2, d // 10), 2), dtype=np.int32)
-        arrows = np.zeros((d, d), dtype=np.uint8)
-        total, _ = scores.boss(asked.score.kernel, into, before, held, moves, SWEEPS, order, arrows)
-        return total, arrows
+        order = _shuffled(seed, start, names) if start else order_of(greedy(asked, may, required, "turning").arrows)
+        return best_order(asked, may, required, order, parameters["shakes"], generator(seed, "shake", str(start)))
 
     with ThreadPoolExecutor(min(threads(), parameters["starts"])) as pool:
         ends = map_in_order(search, range(parameters["starts"]), executor=pool, progress=progress, label="orders")
@@ -98,7 +89,19 @@ def boss(asked: Scored, knowledge: Knowledge | None, parameters: Mapping[str, An
     return learned
 
 
-def _order(arrows: np.ndarray) -> np.ndarray:
+def best_order(asked: Scored, may: np.ndarray, required: np.ndarray, order: np.ndarray, shakes: int,
+               rng: np.random.Generator) -> tuple[float, np.ndarray]:
+    """The score and the arrows (uint8 (d, d), [i, j] for i --> j) of the best order found from ``order`` (d,)."""
+    d = len(order)
+    before = np.ascontiguousarray(reaches(required), dtype=np.uint8)
+    into, held = (np.ascontiguousarray(a.T, dtype=np.uint8) for a in (may, required))
+    moves = rng.integers(0, d, (shakes, max(2, d // 10), 2), dtype=np.int32)
+    order, arrows = _sorted_within(order, before), np.zeros((d, d), dtype=np.uint8)
+    total, _ = scores.boss(asked.score.kernel, into, before, held, moves, SWEEPS, order, arrows)
+    return total, arrows
+
+
+def order_of(arrows: np.ndarray) -> np.ndarray:
     """The variables of a DAG, each after its parents; among those that may come next the first by name."""
     left, out = dict.fromkeys(range(len(arrows))), []
     waits = arrows.sum(axis=0)

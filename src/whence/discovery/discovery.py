@@ -20,6 +20,7 @@ from whence.discovery.evidence import PairTable, TripleEvidence
 from whence.discovery.learned import EdgeScores, Learned
 from whence.discovery.scored import Scored, scored
 from whence.discovery.stability import Stability, bootstrap
+from whence.discovery.targets import under_interventions
 from whence.graphs.classes import CPDAG, MPDAG, PAG
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
@@ -101,15 +102,16 @@ def discover(
         return prepared
     known = about_nodes(knowledge, prepared) if knowledge else None
     learned = _learned(card, prepared, known, parameters, seed, progress)
+    used = (*prepared.names, *(prepared.beside if isinstance(prepared, Scored) else ()))
     stability = None
     if parameters["stability"]:
-        again = partial(_learn, card=card, nodes=prepared.names, knowledge=known, parameters=parameters, seed=seed)
-        chosen = table.select(prepared.names)
+        again = partial(_learn, card=card, nodes=used, knowledge=known, parameters=parameters, seed=seed)
+        chosen = table.select(used)
         stability = bootstrap(again, chosen, learned.graph, parameters["stability"], seed, executor, progress)
     provenance = Provenance(table.hash, len(table), None, card.name, _plain(parameters, known), seed,
                             versions("numpy", "scipy"), card.citations)
     summary = {"source": table.source, "rows": len(table), "columns": list(prepared.names),
-               "left_out": sorted(set(table.names) - set(prepared.names))}
+               "left_out": sorted(set(table.names) - set(used))}
     warnings = (*prepared.remarks, *learned.remarks)
     return Discovery(learned.graph, card.name, learned.evidence, learned.triples, stability, warnings, provenance,
                      summary, known, learned.score, learned.details)
@@ -117,7 +119,9 @@ def discover(
 
 def _prepared(card: Card, table: Table, parameters: Mapping[str, Any]) -> Prepared | Scored | Columns | Refused:
     """What the method works on: a card that has the parameter ``score`` is given a score, one that has ``test`` tests,
-    any other the columns."""
+    any other the columns; one that has ``targets`` a score of rows with interventions."""
+    if "targets" in parameters:
+        return under_interventions(table, parameters)
     if "score" in parameters:
         return scored(table, parameters)
     if "test" not in parameters:

@@ -41,12 +41,15 @@ SCORE_PARAMETERS = (
 @dataclass(frozen=True, eq=False)
 class Scored:
     """names: the nodes, sorted. score: of graphs over them. remarks: what was left out and what to be wary of. tests:
-    about the nodes, for a method that has the parameter ``test`` too."""
+    about the nodes, for a method that has the parameter ``test`` too. targets: the sets of nodes intervened on
+    together, each with its rows, for a method that has the parameter ``targets``; beside: the column they are from."""
 
     names: tuple[str, ...]
     score: Score
     remarks: tuple[Remark, ...]
     tests: Tests | None = None
+    targets: tuple[tuple[tuple[str, ...], int], ...] = ()
+    beside: tuple[str, ...] = ()
 
 
 def scored(table: Table, parameters: Mapping[str, Any]) -> Scored | Refused:
