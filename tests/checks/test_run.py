@@ -15,7 +15,7 @@ from whence.core.result import Refused, to_plain
 from whence.graphs.build import graph
 
 CONTROLS = ["x1", "x2", "group"]
-ELSEWHERE = ("omitted_variable",)  # checks that have no meaning for the effect of these tests
+ELSEWHERE = ("omitted_variable", "assignment", "attrition")  # checks that have no meaning for the effect of these tests
 GRAPH = "x1 --> d; group --> d; d --> y; x1 --> y; x2 --> y; group --> y"
 
 

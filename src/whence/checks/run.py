@@ -15,7 +15,8 @@ from whence.estimation.effect import Effect
 from whence.graphs.graph import Graph
 
 # The order in which a reader wants them; a new check comes after these, by name.
-ORDER = ("balance", "overlap", "placebo", "dropped", "robustness", "omitted_variable", "evalue", "implications")
+ORDER = ("balance", "assignment", "attrition", "overlap", "placebo", "dropped", "robustness", "omitted_variable", "evalue",
+         "implications")
 
 
 def check(
