@@ -1,7 +1,9 @@
 // Scores of variables with levels, from counts.
 //
 // BDeu: Heckerman, D., Geiger, D. and Chickering, D. M. (1995). Machine Learning 20:197-243, equation 28 with the
-// uniform prior. BIC: the multinomial likelihood less half a penalty times log n for each free parameter.
+// uniform prior. BIC: the multinomial likelihood less half a penalty times log n for each free parameter. qNML:
+// Silander, T., Leppa-aho, J., Jaasaari, E. and Roos, T. (2018). Quotient normalized maximum likelihood criterion for
+// learning Bayesian network structures. AISTATS, PMLR 84:948-957, equation 8.
 #pragma once
 
 #include <algorithm>
@@ -10,19 +12,22 @@
 
 class DiscreteScore final : public Score {
   public:
-    enum Kind { BDEU = 0, BIC = 1 };
+    enum Kind { BDEU = 0, BIC = 1, QNML = 2 };
 
     // codes: one row of n values in [0, cards[v]) per variable. strength: the equivalent sample size of BDeu, or
-    // the penalty of BIC. structure: what each parent costs beside, as a log prior.
+    // the penalty of BIC. structure: what each parent costs beside, as a log prior. copies: the first `whole` rows
+    // count once, each of the others counts 1 / copies. regret: for qNML, by number of values, its logarithm.
     DiscreteScore(std::vector<uint8_t> codes, std::vector<int32_t> cards, int n, Kind kind, double strength,
-                  double structure)
+                  double structure, int whole, int copies, std::vector<double> regret)
         : Score(int(cards.size())), codes_(std::move(codes)), cards_(std::move(cards)), n_(n), kind_(kind),
-          strength_(strength), structure_(structure) {}
+          strength_(strength), structure_(structure), whole_(whole), copies_(copies), unit_(1.0 / copies),
+          rows_(whole + double(n - whole) / copies), regret_(std::move(regret)) {}
 
     double local(int y, const int32_t *parents, int k, Scratch &s) const override {
         const int32_t groups = configurations(y, parents, k, s);
         s.cells.assign(size_t(groups) * cards_[y], 0);
-        for (int i = 0; i < n_; ++i) ++s.cells[s.config[i]];
+        for (int i = 0; i < whole_; ++i) s.cells[s.config[i]] += copies_;
+        for (int i = whole_; i < n_; ++i) ++s.cells[s.config[i]];
         return value(s.cells.data(), groups, combinations(parents, k), cards_[y], k);
     }
 
@@ -47,11 +52,12 @@ class DiscreteScore final : public Score {
             s.cells.assign(starts[4], 0);
             int32_t *c0 = s.cells.data(), *c1 = c0 + starts[1], *c2 = c0 + starts[2], *c3 = c0 + starts[3];
             const int32_t *config = s.config.data();
-            for (int i = 0; i < n_; ++i) {
-                const int32_t cell = config[i];
-                ++c0[x[0][i] * width + cell], ++c1[x[1][i] * width + cell];
-                ++c2[x[2][i] * width + cell], ++c3[x[3][i] * width + cell];
-            }
+            for (int i = 0, end = whole_, each = copies_; i < n_; end = n_, each = 1)
+                for (; i < end; ++i) {
+                    const int32_t cell = config[i];
+                    c0[x[0][i] * width + cell] += each, c1[x[1][i] * width + cell] += each;
+                    c2[x[2][i] * width + cell] += each, c3[x[3][i] * width + cell] += each;
+                }
             for (size_t t = 0; t < 4 && from + t < s.order.size(); ++t) {
                 const int32_t z = s.order[from + t];
                 out[z] = value(s.cells.data() + starts[t], groups * cards_[z], known * cards_[z], r, k + 1);
@@ -87,21 +93,34 @@ class DiscreteScore final : public Score {
         return groups;
     }
 
-    // The score from the counts (groups, r) of y by combination of its k parents; q: how many there could be.
+    // The score from the counts (groups, r) of y by combination of its k parents, each of 1 / copies; q: how many
+    // combinations there could be.
     double value(const int32_t *cells, int32_t groups, double q, int32_t r, int k) const {
         double sum = structure_ * k;
         const double each = strength_ / (q * r), group = strength_ / q;
         const double each0 = kind_ == BDEU ? loggamma(each) : 0.0, group0 = kind_ == BDEU ? loggamma(group) : 0.0;
         for (int32_t g = 0; g < groups; ++g, cells += r) {
-            int32_t total = 0;
+            int32_t all = 0;
             for (int32_t v = 0; v < r; ++v) {
                 if (!cells[v]) continue;
-                total += cells[v];
-                sum += kind_ == BDEU ? loggamma(cells[v] + each) - each0 : cells[v] * std::log(double(cells[v]));
+                all += cells[v];
+                const double c = cells[v] * unit_;
+                sum += kind_ == BDEU ? loggamma(c + each) - each0 : c * std::log(c);
             }
-            if (total) sum -= kind_ == BDEU ? loggamma(total + group) - group0 : total * std::log(double(total));
+            const double total = all * unit_;
+            if (all) sum -= kind_ == BDEU ? loggamma(total + group) - group0 : total * std::log(total);
         }
-        return kind_ == BDEU ? sum : sum - strength_ / 2 * std::log(double(n_)) * (r - 1) * q;
+        if (kind_ == BDEU) return sum;
+        if (kind_ == QNML) return sum - (regret(q * r) - regret(q));
+        return sum - strength_ / 2 * std::log(rows_) * (r - 1) * q;
+    }
+
+    // The logarithm of the normaliser of a variable with this many values: from the table, and above it by the formula
+    // of Szpankowski, W. and Weinberger, M. J. (2012). IEEE Transactions on Information Theory 58:4094-4104.
+    double regret(double values) const {
+        if (values < double(regret_.size())) return regret_[size_t(values)];
+        const double a = values / rows_, above = 2.0 / a / (1.0 + std::sqrt(1.0 + 4.0 / a)), c = 1.0 + above;
+        return rows_ * (std::log(a) + (a + 2.0) * std::log1p(above) - 1.0 / c) - std::log(c + 2.0 / a) / 2;
     }
 
     // Stirling's series after shifting the argument above 8: accurate to 1e-13, and without the global of lgamma.
@@ -118,4 +137,7 @@ class DiscreteScore final : public Score {
     const int n_;
     const Kind kind_;
     const double strength_, structure_;
+    const int whole_, copies_;
+    const double unit_, rows_;  // what a count is worth, and the rows there are in truth
+    const std::vector<double> regret_;
 };

@@ -2,6 +2,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/ndarray.h>
 #include <nanobind/stl/shared_ptr.h>
+#include <nanobind/stl/vector.h>
 
 #include <algorithm>
 #include <map>
@@ -9,6 +10,7 @@
 #include <utility>
 
 #include "score_blocks.hpp"
+#include "score_cells.hpp"
 #include "score_discrete.hpp"
 #include "score_gaussian.hpp"
 
@@ -68,14 +70,31 @@ static std::shared_ptr<Score> gaussian_score(In<double, 2> r, In<double, 1> leve
 }
 
 static std::shared_ptr<Score> discrete_score(In<uint8_t, 2> codes, In<int32_t, 1> cards, int kind, double strength,
-                                             double structure) {
-    const size_t d = codes.shape(0), n = codes.shape(1);
-    if (cards.shape(0) != d || n == 0 || kind < 0 || kind > 1) throw std::invalid_argument("wrong shape of a score");
+                                             double structure, int whole, int copies, std::vector<double> regret) {
+    const size_t d = codes.shape(0), n = codes.shape(1), most = size_t(std::numeric_limits<int32_t>::max());
+    if (cards.shape(0) != d || n == 0 || kind < 0 || kind > 2) throw std::invalid_argument("wrong shape of a score");
+    if (whole < 0) whole = int(n);
+    if (copies < 1 || size_t(whole) > n || n > most / size_t(copies))
+        throw std::invalid_argument("too many rows, or more whole ones than all");
     for (size_t v = 0; v < d; ++v)
         for (size_t i = 0; i < n; ++i)
             if (codes.data()[v * n + i] >= cards.data()[v]) throw std::invalid_argument("a code is not below its cardinality");
     return std::make_shared<DiscreteScore>(copied(codes.data(), d * n), copied(cards.data(), d), int(n),
-                                           DiscreteScore::Kind(kind), strength, structure);
+                                           DiscreteScore::Kind(kind), strength, structure, whole, copies,
+                                           std::move(regret));
+}
+
+static std::shared_ptr<Score> cells_score(In<uint8_t, 2> codes, In<int32_t, 1> cards, In<double, 2> values, double price,
+                                          double structure) {
+    const size_t d = codes.shape(0), n = codes.shape(1);
+    if (cards.shape(0) != d || n == 0 || values.shape(0) != d || values.shape(1) != n)
+        throw std::invalid_argument("wrong shape of a score");
+    for (size_t v = 0; v < d; ++v)
+        for (size_t i = 0; i < n; ++i)
+            if (cards.data()[v] > 0 && codes.data()[v * n + i] >= cards.data()[v])
+                throw std::invalid_argument("a code is not below its cardinality");
+    return std::make_shared<CellsScore>(copied(codes.data(), d * n), copied(cards.data(), d),
+                                        copied(values.data(), d * n), int(n), price, structure);
 }
 
 static std::shared_ptr<Score> block_score(In<double, 2> r, In<int32_t, 1> starts, double n, double price,
@@ -117,7 +136,10 @@ void bind_scores(nb::module_ &m) {
         .def("additions", &additions, nb::arg("y"), nb::arg("parents"), nb::arg("out"));
     m.def("gaussian_score", &gaussian_score, nb::arg("r"), nb::arg("level"), nb::arg("slope"), nb::arg("weight"));
     m.def("discrete_score", &discrete_score, nb::arg("codes"), nb::arg("cards"), nb::arg("kind"),
-          nb::arg("strength"), nb::arg("structure"));
+          nb::arg("strength"), nb::arg("structure"), nb::arg("whole") = -1, nb::arg("copies") = 1,
+          nb::arg("regret") = std::vector<double>());
+    m.def("cells_score", &cells_score, nb::arg("codes"), nb::arg("cards"), nb::arg("values"), nb::arg("price"),
+          nb::arg("structure"));
     m.def("block_score", &block_score, nb::arg("r"), nb::arg("starts"), nb::arg("n"), nb::arg("price"),
           nb::arg("structure"));
     m.def("called_score", [](int size, nb::callable call) -> std::shared_ptr<Score> {

@@ -29,8 +29,20 @@ def _discrete(rng: np.random.Generator, d: int) -> tuple[object, object]:
     for j in range(1, d):
         same = rng.random(200) < 0.5
         codes[j, same] = np.minimum(codes[j - 1, same], cards[j] - 1)
-    given = (codes, cards, int(rng.integers(2)), 1.0, -0.1)
+    whole, copies = (-1, 1) if rng.random() < 0.5 else (int(rng.integers(201)), 3)
+    given = (codes, cards, int(rng.integers(3)), 1.0, -0.1, whole, copies, [-math.inf, *np.log(np.arange(1.0, 8.0))])
     return scores.discrete_score(*given), scores_ref.discrete_score(*given)
+
+
+def _cells(rng: np.random.Generator, d: int) -> tuple[object, object]:
+    cards = rng.choice([0, 0, 2, 3], d).astype(np.int32)
+    codes = np.stack([rng.integers(0, max(c, 1), 150) for c in cards]).astype(np.uint8)
+    values = rng.normal(size=(d, 150)) * (1 + codes[:1]) + codes[-1:] + rng.normal(size=150)
+    if rng.random() < 0.3:
+        values[:, codes[0] == 0] = np.round(values[:, codes[0] == 0])
+    values = np.ascontiguousarray((values.T - values.mean(axis=1)).T / values.std(axis=1)[:, None])
+    given = (codes, cards, values, 2.5, -0.3)
+    return scores.cells_score(*given), scores_ref.cells_score(*given)
 
 
 def _blocks(rng: np.random.Generator, d: int) -> tuple[object, object]:
@@ -40,7 +52,7 @@ def _blocks(rng: np.random.Generator, d: int) -> tuple[object, object]:
     return scores.block_score(*given), scores_ref.block_score(*given)
 
 
-@pytest.mark.parametrize("make", [_gaussian, _discrete, _blocks])
+@pytest.mark.parametrize("make", [_gaussian, _discrete, _blocks, _cells])
 @pytest.mark.parametrize("seed", range(8))
 def test_scores_agree(make: object, seed: int) -> None:
     rng = np.random.default_rng(seed)
@@ -57,7 +69,7 @@ def test_scores_agree(make: object, seed: int) -> None:
         np.testing.assert_allclose(out, expected, rtol=1e-10)
 
 
-@pytest.mark.parametrize("make", [_gaussian, _discrete, _blocks])
+@pytest.mark.parametrize("make", [_gaussian, _discrete, _blocks, _cells])
 @pytest.mark.parametrize("seed", range(6))
 def test_order_search_agrees(make: object, seed: int) -> None:
     rng = np.random.default_rng(seed)

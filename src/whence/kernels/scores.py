@@ -16,9 +16,11 @@ if BACKEND == "native":
 block_score = _chosen.block_score
 boss = _chosen.boss
 called_score = _chosen.called_score
+cells_score = _chosen.cells_score
 discrete_score = _chosen.discrete_score
 gaussian_score = _chosen.gaussian_score
 ges = _search.ges
 score_by_child = _chosen.score_by_child
 
-__all__ = ["block_score", "boss", "called_score", "discrete_score", "gaussian_score", "ges", "score_by_child"]
+__all__ = ["block_score", "boss", "called_score", "cells_score", "discrete_score", "gaussian_score", "ges",
+           "score_by_child"]

@@ -7,7 +7,7 @@ the score of y when z joins its parents; minus infinity where z cannot.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -59,18 +59,23 @@ def gaussian_score(r: np.ndarray, level: np.ndarray, slope: np.ndarray, weight: 
     return _Score(len(r), local)
 
 
-def discrete_score(codes: np.ndarray, cards: np.ndarray, kind: int, strength: float, structure: float) -> _Score:
-    """BDeu (kind 0, strength its equivalent sample size) or BIC (kind 1, strength its penalty) from (d, n) codes.
+def discrete_score(codes: np.ndarray, cards: np.ndarray, kind: int, strength: float, structure: float, whole: int = -1,
+                   copies: int = 1, regret: Sequence[float] = ()) -> _Score:
+    """BDeu (kind 0, strength its equivalent sample size), BIC (1, strength its penalty) or qNML (2) from (d, n) codes.
 
-    structure: added for each parent, as a log prior.
+    structure: added for each parent, as a log prior. The first ``whole`` rows count once (-1: all), each of the others
+    counts 1 / copies. regret: of qNML, by number of values.
     """
+    weights = np.ones(codes.shape[1])
+    weights[whole if whole >= 0 else len(weights):] = 1 / copies
+    n = float(weights.sum())
 
     def local(y: int, parents: list[int]) -> float:
         r, q = int(cards[y]), math.prod(float(cards[z]) for z in parents)
         config = np.zeros(codes.shape[1], dtype=np.int64)
         for z in parents:
             config = np.unique(config * int(cards[z]) + codes[z], return_inverse=True)[1]
-        table = np.bincount(config * r + codes[y], minlength=(config.max() + 1) * r).reshape(-1, r)
+        table = np.bincount(config * r + codes[y], weights, minlength=(config.max() + 1) * r).reshape(-1, r)
         totals = table.sum(axis=1)
         if kind == 0:
             a, group = strength / (q * r), strength / q
@@ -79,10 +84,64 @@ def discrete_score(codes: np.ndarray, cards: np.ndarray, kind: int, strength: fl
         else:
             filled = table[table > 0]
             fit = float((filled * np.log(filled)).sum() - (totals * np.log(totals)).sum())
-            fit -= strength / 2 * math.log(codes.shape[1]) * (r - 1) * q
+            fit -= strength / 2 * math.log(n) * (r - 1) * q if kind == 1 else _regret(q * r) - _regret(q)
         return fit + structure * len(parents)
 
+    def _regret(values: float) -> float:
+        if values < len(regret):
+            return regret[int(values)]
+        a = values / n
+        above = 2 / a / (1 + math.sqrt(1 + 4 / a))
+        return n * (math.log(a) + (a + 2) * math.log1p(above) - 1 / (1 + above)) - math.log(1 + above + 2 / a) / 2
+
     return _Score(len(cards), local)
+
+
+def cells_score(codes: np.ndarray, cards: np.ndarray, values: np.ndarray, price: float, structure: float) -> _Score:
+    """The log-likelihood of numbers jointly normal within every combination of levels, less ``price`` per parameter.
+
+    codes, values: (d, n), read where cards is above 0 and where it is 0. structure: added for each parent. See
+    ``cpp/score_cells.hpp``.
+    """
+    n = codes.shape[1]
+
+    def joint(of: list[int], strict: bool) -> float:
+        coded, number = [v for v in of if cards[v]], [v for v in of if not cards[v]]
+        cell = np.unique(codes[coded], axis=1, return_inverse=True)[1].ravel() if coded else np.zeros(n, dtype=np.int64)
+        x, count, c = values[number].T, np.bincount(cell), len(number)
+        cells = math.prod(float(cards[v]) for v in coded)
+        total = float((count * np.log(count / n)).sum()) - price * (cells * (c + c * (c + 1) / 2) + cells - 1)
+        if not c:
+            return total
+        away = np.vstack([x[cell == g] - x[cell == g].mean(axis=0) for g in range(len(count))])
+        pooled, lost = _cholesky(away.T @ away / n)
+        if lost and strict:
+            return -math.inf
+        total -= n * c / 2 * math.log(2 * math.pi)
+        for g in range(len(count)):
+            own = x[cell == g] - x[cell == g].mean(axis=0)
+            factor, lost = _cholesky(own.T @ own / len(own))
+            factor = pooled if lost or len(own) <= c + 1 else factor
+            away = np.linalg.solve(factor, own.T)
+            total -= len(own) * float(np.log(np.diag(factor)).sum()) + float((away**2).sum()) / 2
+        return total
+
+    def local(y: int, parents: list[int]) -> float:
+        given = joint(parents, True)
+        return given if given == -math.inf else joint(sorted([*parents, y]), False) - given + structure * len(parents)
+
+    return _Score(len(cards), local)
+
+
+def _cholesky(matrix: np.ndarray) -> tuple[np.ndarray, int]:
+    """The factor, with the least variance that is no rounding error, and how many variables the others determine."""
+    out, lost = np.zeros_like(matrix), 0
+    for j in range(len(matrix)):
+        out[j, :j] = np.linalg.solve(out[:j, :j], matrix[j, :j]) if j else 0.0
+        left, least = matrix[j, j] - out[j, :j] @ out[j, :j], COLLINEAR * max(matrix[j, j], COLLINEAR)
+        lost += bool(left < least)
+        out[j, j] = math.sqrt(max(left, least))
+    return out, lost
 
 
 def block_score(r: np.ndarray, starts: np.ndarray, n: float, price: float, structure: float) -> _Score:

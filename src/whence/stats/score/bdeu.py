@@ -8,6 +8,7 @@ from whence.core.card import Card, Parameter
 from whence.data.table import Table
 from whence.kernels.scores import discrete_score
 from whence.stats.score.levels import level_codes
+from whence.stats.score.parameters import GAMMA, INDEPENDENT_ROWS
 from whence.stats.score.score import Score
 
 CARD = Card(
@@ -16,12 +17,11 @@ CARD = Card(
     title="Bayesian Dirichlet score, equivalent and uniform (BDeu)",
     summary="Probability of the data under a network of categories, averaged over all its probability tables.",
     data_kinds=("binary", "categorical", "ordinal"),
-    assumptions=("Rows are independent.", "All probability tables are equally plausible beforehand."),
+    assumptions=(INDEPENDENT_ROWS, "All probability tables are equally plausible beforehand."),
     parameters=(
         Parameter("sample_size", "float", 1.0, "equivalent sample size: how many rows the prior is worth", low=0.0,
                   open_ends=True),
-        Parameter("gamma", "float", 0.5, "each arrow has prior odds d^(-2 gamma) for d columns; 0 likes all graphs "
-                  "equally", low=0.0),
+        GAMMA,
     ),
     output="Score",
     cost="n per local score",

@@ -10,6 +10,7 @@ from whence.core.card import Card, Parameter
 from whence.data.table import Table
 from whence.kernels.scores import gaussian_score
 from whence.stats.score.correlations import correlations
+from whence.stats.score.parameters import INDEPENDENT_ROWS, NO_GAMMA
 from whence.stats.score.score import Score
 
 CARD = Card(
@@ -21,7 +22,7 @@ CARD = Card(
     data_kinds=("continuous", "count"),
     assumptions=(
         "Each variable is a linear function of its parents plus normal noise.",
-        "Rows are independent.",
+        INDEPENDENT_ROWS,
         "Beforehand the mean is normal and the precision Wishart, alike for every variable once standardised.",
     ),
     parameters=(
@@ -29,8 +30,7 @@ CARD = Card(
                   open_ends=True),
         Parameter("degrees", "float", 2.0, "degrees of freedom of the Wishart prior above the number of columns "
                   "(alpha_w - d)", low=1.0, open_ends=True),
-        Parameter("gamma", "float", 0.0, "each arrow has prior odds d^(-2 gamma) for d columns; 0 likes all graphs "
-                  "equally", low=0.0),
+        NO_GAMMA,
     ),
     output="Score",
     cost="n d^2 once, then k^2 d for all additions to k parents",

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from whence.core.card import Card, Parameter
+from whence.core.card import Card
 from whence.core.result import Remark
 from whence.data.table import CODED, Table
 from whence.kernels.scores import block_score
+from whence.stats.score.parameters import GAMMA, INDEPENDENT_ROWS, PENALTY
 from whence.stats.score.score import Score
 
 CARD = Card(
@@ -20,11 +21,8 @@ CARD = Card(
     "for mixed columns with few levels.",
     data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
     assumptions=("Relations between numbers, and with the shares of each category, are close to linear.",
-                 "Rows are independent."),
-    parameters=(
-        Parameter("penalty", "float", 1.0, "multiplies log(n) / 2 per coefficient; 1 is BIC", low=0.0),
-        Parameter("gamma", "float", 0.5, "adds 2 gamma log(d) per arrow for d columns; 0 is BIC", low=0.0),
-    ),
+                 INDEPENDENT_ROWS),
+    parameters=(PENALTY, GAMMA),
     output="Score",
     cost="n c^2 once for c columns with indicators, then cubic in the columns of a family",
     citations=(

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import math
 
-from whence.core.card import Card, Parameter
+from whence.core.card import Card
 from whence.data.table import Table
 from whence.kernels.scores import discrete_score
 from whence.stats.score.levels import level_codes
+from whence.stats.score.parameters import GAMMA, INDEPENDENT_ROWS, PENALTY, SCHWARZ
 from whence.stats.score.score import Score
 
 CARD = Card(
@@ -16,15 +17,12 @@ CARD = Card(
     title="Extended BIC, categories",
     summary="Likelihood of a network of categories, less a price for each probability that had to be estimated.",
     data_kinds=("binary", "categorical", "ordinal"),
-    assumptions=("Rows are independent.", "There are many rows for each combination of parent values."),
-    parameters=(
-        Parameter("penalty", "float", 1.0, "multiplies log(n) / 2 per free probability; 1 is BIC", low=0.0),
-        Parameter("gamma", "float", 0.5, "adds 2 gamma log(d) per arrow for d columns; 0 is BIC", low=0.0),
-    ),
+    assumptions=(INDEPENDENT_ROWS, "There are many rows for each combination of parent values."),
+    parameters=(PENALTY, GAMMA),
     output="Score",
     cost="n per local score",
     citations=(
-        "Schwarz, G. (1978). Estimating the dimension of a model. Annals of Statistics 6:461-464.",
+        SCHWARZ,
         "Chen, J. and Chen, Z. (2008). Extended Bayesian information criteria for model selection with large model "
         "spaces. Biometrika 95:759-771.",
     ),

@@ -6,10 +6,11 @@ import math
 
 import numpy as np
 
-from whence.core.card import Card, Parameter
+from whence.core.card import Card
 from whence.data.table import Table
 from whence.kernels.scores import gaussian_score
 from whence.stats.score.correlations import correlations
+from whence.stats.score.parameters import GAMMA, INDEPENDENT_ROWS, PENALTY, SCHWARZ
 from whence.stats.score.score import Score
 
 CARD = Card(
@@ -19,15 +20,12 @@ CARD = Card(
     summary="Likelihood of a linear model with normal noise, less a price for each arrow that grows with the "
     "logarithm of the rows and of the columns.",
     data_kinds=("continuous", "count"),
-    assumptions=("Each variable is a linear function of its parents plus normal noise.", "Rows are independent."),
-    parameters=(
-        Parameter("penalty", "float", 1.0, "multiplies log(n) / 2 per arrow; 1 is BIC", low=0.0),
-        Parameter("gamma", "float", 0.5, "adds 2 gamma log(d) per arrow for d columns; 0 is BIC", low=0.0),
-    ),
+    assumptions=("Each variable is a linear function of its parents plus normal noise.", INDEPENDENT_ROWS),
+    parameters=(PENALTY, GAMMA),
     output="Score",
     cost="n d^2 once, then k^2 d for all additions to k parents",
     citations=(
-        "Schwarz, G. (1978). Estimating the dimension of a model. Annals of Statistics 6:461-464.",
+        SCHWARZ,
         "Foygel, R. and Drton, M. (2010). Extended Bayesian information criteria for Gaussian graphical models. "
         "Advances in Neural Information Processing Systems 23.",
     ),

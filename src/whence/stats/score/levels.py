@@ -11,16 +11,25 @@ from whence.data.table import Table
 MOST_LEVELS = 255
 
 
+def complete_rows(table: Table, names: tuple[str, ...]) -> tuple[np.ndarray, tuple[Remark, ...]]:
+    """bool (n,) rows with a value in every column, and a remark on the others. Raises ``WhenceError``
+    (``no_complete_rows``)."""
+    rows = table.complete(names)
+    lost = int((~rows).sum())
+    if lost == len(table):
+        raise WhenceError("No row has a value in every column.", code="no_complete_rows", value=len(table),
+                          hint="Leave out the columns with most gaps.")
+    text = f"{lost:,} of {len(table):,} rows miss a value and were not used."
+    return rows, (Remark("missing_rows", text, (), {"rows": lost}),) if lost else ()
+
+
 def level_codes(table: Table, names: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray, tuple[Remark, ...]]:
     """uint8 (d, n) codes of the complete rows, int32 (d,) numbers of levels that occur in them, and remarks.
 
     Raises ``WhenceError``: ``too_many_levels`` for a column with more than 255; ``no_complete_rows``.
     """
-    rows = table.complete(names)
-    n, lost = int(rows.sum()), int((~rows).sum())
-    if n == 0:
-        raise WhenceError("No row has a value in every column.", code="no_complete_rows", value=len(table),
-                          hint="Leave out the columns with most gaps.")
+    rows, remarks = complete_rows(table, names)
+    n = int(rows.sum())
     codes = np.empty((len(names), n), dtype=np.uint8)
     cards = np.empty(len(names), dtype=np.int32)
     for i, name in enumerate(names):
@@ -31,7 +40,4 @@ def level_codes(table: Table, names: tuple[str, ...]) -> tuple[np.ndarray, np.nd
                 allowed=f"at most {MOST_LEVELS}", hint="Merge levels, or leave the column out.",
             )
         codes[i], cards[i] = coded, len(occurring)
-    if not lost:
-        return codes, cards, ()
-    text = f"{lost:,} of {len(table):,} rows miss a value and were not used."
-    return codes, cards, (Remark("missing_rows", text, (), {"rows": lost}),)
+    return codes, cards, remarks
