@@ -64,6 +64,7 @@ OVER_TIME = Spec("did", ("dose",), ("score",), controls=("income",), time="grade
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
 OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,  # strategies of their own
+       "quantile_effect": SPEC.replace(quantity="QTE"),
        "twfe": OVER_TIME, "group_time": OVER_TIME, "imputation": OVER_TIME,
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 

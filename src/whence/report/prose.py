@@ -20,6 +20,7 @@ CARRIED = {
     "nuisance": "error in the fitted models behind the estimate",
     "confounding": "hidden confounding of the strength stated",
 }
+QUANTILES = ("QTE", "QTT")  # quantities that compare quantiles of the outcome
 
 
 @dataclass(frozen=True)
@@ -124,6 +125,9 @@ def _change(finding: Finding) -> _Change:
     spec = effect.spec
     value = probability_of(finding)
     outcome = name(spec.outcome) if value is None else f"the probability that {name(spec.outcome)} is {name(value)}"
+    if effect.quantity in QUANTILES:
+        which = effect.contrast.removeprefix(f"{spec.treatment}: ").split(",")[0]
+        outcome = f"the {which}{'' if which == 'median' else ' quantile'} of {name(spec.outcome)}"
     return _Change(_cause(effect), outcome, _whom(effect))
 
 
@@ -144,7 +148,10 @@ def _cause(effect: Effect) -> str:
 def arms_of(effect: Effect) -> tuple[str, str] | None:
     """The treated and the control value of a comparison of two groups, or None."""
     head = f"{effect.spec.treatment}: "
-    parts = effect.contrast.removeprefix(head).split(" vs ")
+    label = effect.contrast.removeprefix(head)
+    if effect.quantity in QUANTILES and effect.diagnostics.get("quantiles"):
+        label = str(effect.diagnostics["quantiles"][0]["comparison"])
+    parts = label.split(" vs ")
     return (parts[0], parts[1]) if effect.contrast.startswith(head) and len(parts) == 2 else None
 
 
@@ -155,10 +162,14 @@ def _whom(effect: Effect) -> str:
         "ATT": f"those with {name(effect.spec.treatment)} = {name(arms[0])}" if arms else "those treated",
         "ATC": f"those with {name(effect.spec.treatment)} = {name(arms[1])}" if arms else "those not treated",
         "LATE": "those whose treatment the instrument changes",
+        "ATO": "those who could have been in either group",
+        "QTE": "everybody in the data",
+        "QTT": f"those with {name(effect.spec.treatment)} = {name(arms[0])}" if arms else "those treated",
         "CATE": "those described",
     }
     where = population(effect.spec)
-    return f" on average over {groups[effect.quantity]}" + (f" with {where}" if where else "")
+    over = "among" if effect.quantity in QUANTILES else "on average over"
+    return f" {over} {groups[effect.quantity]}" + (f" with {where}" if where else "")
 
 
 def population(spec: Spec) -> str:
