@@ -63,9 +63,10 @@ AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variab
 OVER_TIME = Spec("did", ("dose",), ("score",), controls=("income",), time="grade", unit="age")
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
-OWN = {"frontdoor": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,  # strategies of their own
+OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,  # strategies of their own
        "quantile_effect": SPEC.replace(quantity="QTE"),
        "twfe": OVER_TIME, "group_time": OVER_TIME, "imputation": OVER_TIME,
+       "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
@@ -84,7 +85,7 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
     from whence.estimation.estimate import estimate
 
     table = by_rule(table) if card.name == "rdd" else table
-    table = by_period(table) if OWN.get(card.name) is OVER_TIME else table
+    table = by_period(table) if OWN.get(card.name, SPEC).time else table
     return estimate(table, OWN.get(card.name, SPEC), card.name, seed, **params)
 
 

@@ -10,8 +10,8 @@ import numpy as np
 from whence.core.errors import WhenceError
 from whence.core.result import Refused
 from whence.data.table import Table
+from whence.estimation.choose import OWN
 from whence.estimation.effect import Effect
-from whence.estimation.estimate import OWN
 from whence.estimation.overlap import balancing_weights
 from whence.estimation.prepare import Prepared, prepare
 from whence.stats.features import features, independent

@@ -11,7 +11,8 @@ from whence.core.registry import find_card, load_function
 from whence.core.result import Provenance, Refused, Remark, fields_to_plain, versions
 from whence.data.table import Table
 from whence.estimation.bounding.scores import Found
-from whence.estimation.estimate import COMMON, QUANTITIES, as_spec
+from whence.estimation.choose import QUANTITIES
+from whence.estimation.estimate import COMMON, as_spec
 from whence.estimation.parameters import checked, plain_parameters
 from whence.estimation.prepare import prepare
 from whence.identification.spec import Spec

@@ -12,10 +12,10 @@ import numpy as np
 from whence.core.card import Card
 from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
-from whence.core.registry import find_card, load_function, methods
-from whence.core.result import Provenance, Refused, Remark, versions
+from whence.core.registry import find_card, load_function
+from whence.core.result import Provenance, Refused, versions
 from whence.data.table import Table
-from whence.estimation.adoption import starts_differ
+from whence.estimation.choose import COMPARING, DESIGN, LOCAL, OWN, choose, out_of_reach
 from whence.estimation.dependence import reproducible, split, unclustered, with_dependence, words
 from whence.estimation.determined import outcome_determined
 from whence.estimation.effect import Comparison, Effect
@@ -30,25 +30,6 @@ from whence.identification.spec import Spec
 if TYPE_CHECKING:
     from whence.identification.identify import Identified, NotIdentified
 
-STRATEGIES = ("rct", "adjustment", "frontdoor", "id", "iv", "rdd", "did", "event_study")
-COMPARING = ("rct", "adjustment")  # strategies that compare groups given controls
-OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv", "rdd": "rdd", "did": "twfe",
-       "event_study": "group_time"}  # strategies with methods of their own, and the usual one
-QUANTITIES = ("ATE", "ATT", "ATC")
-DESIGN = {
-    "rct": "Who was treated was decided by chance.",
-    "adjustment": "Nothing outside the controls affects both the treatment and the outcome.",
-    "frontdoor": "The treatment affects the outcome only through the mediators.",
-    "id": "The graph shows every common cause, and no arrow is missing.",
-    "iv": "Given the controls, the instruments are as good as chosen by chance, and they affect the outcome only "
-          "through the treatment.",
-    "rdd": "Nothing but the treatment changes at the cutoff, and nobody chose on which side to be.",
-    "did": "Without treatment, the outcomes of the treated and of the others would have moved in parallel.",
-    "event_study": "Without treatment, the outcomes of the treated and of the others would have moved in parallel.",
-}
-LOCAL = {"iv": "LATE", "rdd": "LATE", "did": "ATT", "event_study": "ATT"}  # whose effect a design can show
-FEWEST_FOR_AIPW = 20  # rows in the smallest arm
-ROWS_PER_COLUMN = 3
 COMMON = "One row's treatment does not affect another row's outcome."
 
 
@@ -62,8 +43,8 @@ def estimate(
     ``Identified``. method: a card's name, or ``"auto"``: differences within strata for an experiment in blocks,
     difference in means for another experiment without controls, regression with treatment-control interactions for
     one with controls, cross-fitted AIPW for adjustment with treatment groups, regression for a dose; nested
-    regressions for the front door, the plug-in estimate for a formula of the ID algorithm. params: the method's own,
-    see its card.
+    regressions for the front door, the plug-in estimate for a formula of the ID algorithm; for designs over time or at
+    a cutoff see ``choose``. params: the method's own, see its card.
 
     Refused: ``not_identified``, ``no_estimator`` (strategy), ``quantity_not_available``, ``other_design`` (the method
     is for another strategy), those of ``prepare`` and those of the method. Raises ``WhenceError`` for unknown
@@ -80,18 +61,9 @@ def estimate(
         find_card("estimation", method)
     for name in asked.columns:
         table.column(name)  # an unknown name is an error, not a refusal
-    refusal = _out_of_reach(asked, method)
-    if refusal is not None:
-        return refusal
-    completed = with_formula_columns(asked)
-    if isinstance(completed, Refused):
-        return completed
-    data = prepare(table, completed)
+    data = _prepared(table, asked, method)
     if isinstance(data, Refused):
         return data
-    determined = outcome_determined(data)
-    if determined is not None:
-        return determined
     if method == "auto":
         method, said = choose(data)
         data = dataclasses.replace(data, remarks=(*data.remarks, *said))
@@ -99,7 +71,7 @@ def estimate(
     errors, own = split(card, params)
     parameters = checked(card, own)
     unclustered(asked, errors)
-    if asked.quantity not in ("ATE", "LATE") and not data.treatment.discrete:
+    if asked.strategy in COMPARING and asked.quantity != "ATE" and not data.treatment.discrete:
         return Refused(
             "quantity_not_available",
             f"{asked.quantity} needs treated and control groups; {asked.treatment!r} is a dose.",
@@ -116,9 +88,25 @@ def estimate(
     return _effect(asked, card, parameters | errors, seed, answer)
 
 
+def _prepared(table: Table, asked: Spec, method: str) -> Prepared | Refused:
+    """The rows and numbers that a spec needs, or why they, or the method, cannot answer it."""
+    refusal = out_of_reach(asked, method)
+    if refusal is not None:
+        return refusal
+    completed = with_formula_columns(asked)
+    if isinstance(completed, Refused):
+        return completed
+    data = prepare(table, completed)
+    if isinstance(data, Refused):
+        return data
+    determined = outcome_determined(data)
+    return data if determined is None else determined
+
+
 @functools.cache
 def _versions(method: str) -> Mapping[str, str]:
-    return versions("numpy", "scipy", *(("scikit-learn",) if method == "aipw" else ()))
+    learns = any(p.name.endswith("_learner") for p in find_card("estimation", method).parameters)
+    return versions("numpy", "scipy", *(("scikit-learn",) if learns else ()))
 
 
 def as_spec(given: Any) -> Spec | Refused:
@@ -140,72 +128,6 @@ def as_spec(given: Any) -> Spec | Refused:
         f"A spec cannot be made from {type(given).__name__}.", code="bad_spec", value=type(given).__name__,
         allowed="a Spec, a mapping of its fields, or the result of identify",
     )
-
-
-def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
-    """The method ``"auto"`` stands for, with a remark when the data made it other than usual."""
-    t, spec = data.treatment, data.spec
-    if spec.strategy == "did":
-        return ("imputation" if starts_differ(data) else "twfe"), ()
-    if spec.strategy in OWN:
-        return OWN[spec.strategy], ()
-    if spec.quantity not in QUANTITIES:
-        return next(card.name for card in methods("estimation")
-                    if serves(card, spec.strategy) and spec.quantity in card.quantities), ()
-    if t.discrete and spec.strategy == "rct" and spec.strata:
-        return "stratified", ()
-    if not t.discrete or (spec.strategy == "rct" and spec.controls):
-        return "regression", ()
-    if not spec.controls:
-        return "difference", ()
-    made = data.features()
-    columns = data.n if isinstance(made, Refused) else made.matrix.shape[1]
-    smallest = int(np.bincount(t.codes).min())
-    if smallest >= max(FEWEST_FOR_AIPW, ROWS_PER_COLUMN * columns):
-        return "aipw", ()
-    return "regression", (Remark(
-        "method_chosen", f"Regression is used: the smallest arm has {smallest:,} rows for {columns:,} control columns, "
-        "too few to learn how it differs.", (t.name,),
-        {"instead_of": "aipw", "smallest_arm": smallest, "columns": columns},
-    ),)
-
-
-def serves(card: Card, strategy: str) -> bool:
-    """Whether the estimator is for this strategy."""
-    return strategy in (card.strategies or COMPARING)
-
-
-def _quantities(cards: list[Card]) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(q for card in cards for q in (card.quantities or QUANTITIES)))
-
-
-def _out_of_reach(spec: Spec, method: str) -> Refused | None:
-    suits = [card for card in methods("estimation") if serves(card, spec.strategy)]
-    if not suits:
-        return Refused(
-            "no_estimator", f"There is no estimator for the strategy {spec.strategy!r} yet.",
-            {"strategy": spec.strategy, "available": list(STRATEGIES)},
-            "The strategies that can be estimated are " + ", ".join(repr(s) for s in STRATEGIES) + ".",
-        )
-    if method != "auto":
-        card = find_card("estimation", method)
-        if not serves(card, spec.strategy):
-            named = " or ".join(repr(s) for s in card.strategies or COMPARING[1:])
-            return Refused(
-                "other_design", f"The method {method!r} is for the strategy {named}, not for {spec.strategy!r}.",
-                {"method": method, "strategy": spec.strategy}, "Leave the method open ('auto').", method,
-            )
-        suits = [card]
-    quantities = _quantities(suits)
-    if spec.quantity not in quantities:
-        by = repr(spec.strategy) if method == "auto" else f"the method {method!r}"
-        return Refused(
-            "quantity_not_available", f"The quantity {spec.quantity!r} cannot be estimated by {by} yet.",
-            {"quantity": spec.quantity, "available": list(quantities)},
-            f"The {'quantity' if len(quantities) == 1 else 'quantities'} that can be estimated "
-            f"{'is' if len(quantities) == 1 else 'are'} " + ", ".join(quantities) + ".",
-        )
-    return None
 
 
 def with_formula_columns(spec: Spec) -> Spec | Refused:

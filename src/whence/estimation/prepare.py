@@ -20,6 +20,7 @@ from whence.stats.features import Features, features, level_codes, plain
 FEW_CLUSTERS = 10
 SMALLEST_ARM = 2
 LARGEST = 1e120
+OVER_TIME = ("did", "event_study", "synthetic_control")
 
 
 @dataclass(frozen=True)
@@ -215,7 +216,7 @@ def _between(spec: Spec) -> tuple[str, ...]:
     running = (spec.running_variable,) if spec.running_variable is not None else ()
     between = {"frontdoor": spec.mediators, "id": spec.formula_columns, "iv": spec.instruments, "rdd": running}
     over_time = tuple(name for name in (spec.time, spec.unit) if name is not None)
-    between |= {"did": over_time, "event_study": over_time}
+    between |= dict.fromkeys(OVER_TIME, over_time)
     return between.get(spec.strategy, ())
 
 
@@ -305,7 +306,7 @@ def _clusters(data: Prepared) -> Prepared | Refused:
     count, name = data.n_clusters or 0, data.spec.cluster or ""
     evidence: dict[str, Any] = {"clusters": count, "column": name}
     arms = {}
-    if data.treatment.discrete and data.spec.strategy not in ("did", "event_study"):  # there, one unit can be treated
+    if data.treatment.discrete and data.spec.strategy not in OVER_TIME:  # there, one unit can be treated
         for j, arm in enumerate(data.treatment.arms):
             arms[arm] = len(np.unique(data.clusters[data.treatment.codes == j]))
         evidence["clusters_by_arm"] = arms

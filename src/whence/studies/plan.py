@@ -15,7 +15,7 @@ from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark, fields_to_plain
 from whence.data.table import Table
 from whence.discovery.discovery import Discovery, discover
-from whence.estimation.estimate import STRATEGIES
+from whence.estimation.choose import STRATEGIES
 from whence.graphs.ancestry import possible_descendants
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge

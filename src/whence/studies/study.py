@@ -15,8 +15,9 @@ from whence.core.result import Refused, Remark, to_plain, versions
 from whence.data.load import read
 from whence.data.profile import profile
 from whence.data.table import Table
+from whence.estimation.choose import OWN
 from whence.estimation.effect import Effect
-from whence.estimation.estimate import OWN, estimate, unadjusted
+from whence.estimation.estimate import estimate, unadjusted
 from whence.graphs.build import graph as build_graph
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge

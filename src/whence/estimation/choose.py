@@ -1,0 +1,104 @@
+"""Which estimator suits a spec: what each strategy takes for granted, its usual method, and what is out of reach."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from whence.core.card import Card
+from whence.core.registry import find_card, methods
+from whence.core.result import Refused, Remark
+from whence.estimation.adoption import starts_differ
+from whence.estimation.prepare import Prepared
+from whence.identification.spec import Spec
+
+QUANTITIES = ("ATE", "ATT", "ATC")
+COMPARING = ("rct", "adjustment")  # strategies that compare groups given controls
+# Strategies with methods of their own, and the usual one.
+OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv", "rdd": "rdd", "did": "twfe", "event_study": "group_time",
+       "synthetic_control": "synthetic_control"}
+STRATEGIES = (*COMPARING, *OWN)
+# Whose effect a design can show, whatever was asked for.
+LOCAL = {"iv": "LATE", "rdd": "LATE", "did": "ATT", "event_study": "ATT", "synthetic_control": "ATT"}
+PARALLEL = "Without treatment, the outcomes of the treated and of the others would have moved in parallel."
+DESIGN = {
+    "rct": "Who was treated was decided by chance.",
+    "adjustment": "Nothing outside the controls affects both the treatment and the outcome.",
+    "frontdoor": "The treatment affects the outcome only through the mediators.",
+    "id": "The graph shows every common cause, and no arrow is missing.",
+    "iv": "Given the controls, the instruments are as good as chosen by chance, and they affect the outcome only "
+          "through the treatment.",
+    "rdd": "Nothing but the treatment changes at the cutoff, and nobody chose on which side to be.",
+    "did": PARALLEL,
+    "event_study": PARALLEL,
+    "synthetic_control": "The weighted untreated units that followed the treated one before would have gone on doing "
+                         "so.",
+}
+FEWEST_FOR_AIPW = 20  # rows in the smallest arm
+ROWS_PER_COLUMN = 3
+
+
+def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
+    """The method ``"auto"`` stands for, with a remark when the data made it other than usual."""
+    t, spec = data.treatment, data.spec
+    if spec.strategy == "did":
+        return ("imputation" if starts_differ(data) else "twfe"), ()
+    if spec.strategy in OWN:
+        return OWN[spec.strategy], ()
+    if spec.quantity not in QUANTITIES:
+        return next(card.name for card in methods("estimation")
+                    if serves(card, spec.strategy) and spec.quantity in card.quantities), ()
+    if t.discrete and spec.strategy == "rct" and spec.strata:
+        return "stratified", ()
+    if not t.discrete or (spec.strategy == "rct" and spec.controls):
+        return "regression", ()
+    if not spec.controls:
+        return "difference", ()
+    made = data.features()
+    columns = data.n if isinstance(made, Refused) else made.matrix.shape[1]
+    smallest = int(np.bincount(t.codes).min())
+    if smallest >= max(FEWEST_FOR_AIPW, ROWS_PER_COLUMN * columns):
+        return "aipw", ()
+    return "regression", (Remark(
+        "method_chosen", f"Regression is used: the smallest arm has {smallest:,} rows for {columns:,} control columns, "
+        "too few to learn how it differs.", (t.name,),
+        {"instead_of": "aipw", "smallest_arm": smallest, "columns": columns},
+    ),)
+
+
+def serves(card: Card, strategy: str) -> bool:
+    """Whether the estimator is for this strategy."""
+    return strategy in (card.strategies or COMPARING)
+
+
+def _quantities(cards: list[Card]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(q for card in cards for q in (card.quantities or QUANTITIES)))
+
+
+def out_of_reach(spec: Spec, method: str) -> Refused | None:
+    """Why no method, or not this one, answers the spec; None when one does."""
+    suits = [card for card in methods("estimation") if serves(card, spec.strategy)]
+    if not suits:
+        return Refused(
+            "no_estimator", f"There is no estimator for the strategy {spec.strategy!r} yet.",
+            {"strategy": spec.strategy, "available": list(STRATEGIES)},
+            "The strategies that can be estimated are " + ", ".join(repr(s) for s in STRATEGIES) + ".",
+        )
+    if method != "auto":
+        card = find_card("estimation", method)
+        if not serves(card, spec.strategy):
+            named = " or ".join(repr(s) for s in card.strategies or COMPARING[1:])
+            return Refused(
+                "other_design", f"The method {method!r} is for the strategy {named}, not for {spec.strategy!r}.",
+                {"method": method, "strategy": spec.strategy}, "Leave the method open ('auto').", method,
+            )
+        suits = [card]
+    quantities = _quantities(suits)
+    if spec.quantity not in quantities:
+        by = repr(spec.strategy) if method == "auto" else f"the method {method!r}"
+        return Refused(
+            "quantity_not_available", f"The quantity {spec.quantity!r} cannot be estimated by {by} yet.",
+            {"quantity": spec.quantity, "available": list(quantities)},
+            f"The {'quantity' if len(quantities) == 1 else 'quantities'} that can be estimated "
+            f"{'is' if len(quantities) == 1 else 'are'} " + ", ".join(quantities) + ".",
+        )
+    return None
