@@ -1,8 +1,9 @@
 """Calibration and power of every conditional independence test, and PC on nonlinear variables.
 
     python bench/citest.py                         share of true independences rejected at level 5 %
-    python bench/citest.py --power                 share of dependences rejected as they grow stronger
-    options: --tests kci rcot  --cases curved_1  --rows 50 200  --repeats 1000
+    python bench/citest.py --power                 share of dependences rejected, drawn in bench/power.svg
+    python bench/citest.py --small                 the tests at 30 rows, with and without a circuit's kernel
+    options: --tests kci rcot  --cases curved_1  --rows 50 200  --repeats 1000  --strength 0.4
     python bench/citest.py --pc kci_lowrank        PC with a test on 10 nonlinear variables, 500 rows, CPU seconds
     python bench/citest.py --pc causal-learn       the same with causal-learn's KCI, where it is installed
 
@@ -18,13 +19,16 @@ from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from functools import partial
 from inspect import signature
+from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
+from power import Panel, draw
 
 from whence.core.registry import find_card, load_function
 from whence.core.rng import generator
 from whence.data.table import Column, Table
+from whence.stats.citest.kernel import columns_of, factor, median_distance
 
 Draw = Callable[[np.random.Generator, int, float], dict[str, np.ndarray]]
 
@@ -178,14 +182,87 @@ def rate(pool: ProcessPoolExecutor, name: str, case: str, n: int, strength: floa
     return float((p < 0.05).sum() / max(np.isfinite(p).sum(), 1))
 
 
-def show(pool: ProcessPoolExecutor, tests: list[str], rows: list[int], strengths: list[float], repeats: int,
+def show(pool: ProcessPoolExecutor, tests: list[str], rows: list[int], strength: float, repeats: int,
          cases: list[str] | None, params: dict | None = None) -> None:
     for name in tests:
         for case in cases or CLAIMS[name]:
             start = time.perf_counter()
-            seen = [[rate(pool, name, case, n, s, repeats, params) for s in strengths] for n in rows]
-            text = "  ".join(f"n={n} " + " ".join(f"{v:.3f}" for v in row) for n, row in zip(rows, seen, strict=True))
+            text = "  ".join(f"n={n} {rate(pool, name, case, n, strength, repeats, params):.3f}" for n in rows)
             print(f"{name:22s} {case:16s} {text}   {time.perf_counter() - start:.0f} s", flush=True)
+
+
+# Panels of the picture of power: title, what is drawn, case, strength, tests.
+KERNELS = ("kci", "kci_lowrank", "kci_quantum", "rcot", "rcit", "cmi_knn")
+SITUATIONS = (
+    ("Linear", "slope 0.2, given one number", "linear_1", 0.2,
+     ("fisher_z", "rank_z", "gcm", "degenerate_gaussian", "conditional_gaussian", *KERNELS)),
+    ("Curved", "parabola, 0.3, given nothing", "alone_curved", 0.3, ("fisher_z", *KERNELS)),
+    ("Mixed", "a number follows two levels, 0.5, given a number", "mixed_1", 0.5,
+     ("gcm", "degenerate_gaussian", "conditional_gaussian", "kci", "kci_lowrank", "rcot", "rcit")),
+    ("Discrete", "two levels each, shares 0.2 apart, given two levels", "levels_1", 0.4,
+     ("chi2", "g2", "gcm", "degenerate_gaussian", "kci", "kci_lowrank", "rcot", "rcit")),
+    ("Conditional", "parabola of what is left, given a curve of two", "curved_2", 0.8, ("fisher_z", *KERNELS)),
+)
+SLOW = {"cmi_knn": 0.4}  # share of the repeats for tests of seconds
+
+
+def draw_power(pool: ProcessPoolExecutor, rows: list[int], repeats: int) -> None:
+    """Measures every situation and writes ``bench/power.svg``."""
+    panels = []
+    for title, note, case, strength, tests in SITUATIONS:
+        rates = {}
+        for name in tests:
+            times = math.ceil(repeats * SLOW.get(name, 1.0))
+            rates[name] = [rate(pool, name, case, n, strength, times) for n in rows]
+            print(f"{case:14s} {name:22s} " + " ".join(f"{r:.2f}" for r in rates[name]), flush=True)
+        panels.append(Panel(title, note, rows, rates))
+    Path(__file__).with_name("power.svg").write_text(draw(panels))
+
+
+SMALL = (np.tanh, np.square)
+
+
+def small(rng: np.random.Generator, n: int) -> dict[str, np.ndarray]:
+    """x and z independent, both causes of y = f(x) + g(z) + noise, f and g tanh or square."""
+    x, z = rng.standard_normal((2, n))
+    f, g = (SMALL[k] for k in rng.integers(0, 2, 2))
+    return {"x": x, "y": f(x) + g(z) + 0.5 * rng.standard_normal(n), "z": z}
+
+
+def least_aligned(x: np.ndarray, y: np.ndarray, rng: np.random.Generator, kernel: str = "quantum") -> float:
+    """The width, of four, at which shuffled pairs look least dependent: mean alignment |fx' fy|^2 / (|fx' fx| |fy' fy|)
+    of centred kernel factors over 20 shuffles."""
+    seen = {}
+    for width in (0.5, 1.0, 2.0, 4.0):
+        parts = []
+        for v in (x, y):
+            points = ((v - v.mean()) / v.std())[:, None]
+            made = factor(columns_of(points, kernel, width * median_distance(points)), len(v), 1e-10, len(v))
+            parts.append(made - made.mean(axis=0))
+        size = math.prod(float(np.linalg.norm(f.T @ f)) for f in parts)
+        seen[width] = np.mean([((parts[0].T @ parts[1][rng.permutation(len(v))]) ** 2).sum() / size
+                               for _ in range(20)])
+    return min(seen, key=seen.__getitem__)
+
+
+def study_small(repeats: int, n: int = 30) -> None:
+    """Rejections at 30 rows: x and z alone (true independence), x and y alone, x and z given y (both dependent)."""
+    kernels = {"circuit": {}, "circuit, aligned width": {"width": None}, "one rotated qubit": {"kernel": "cosine"},
+               "Gaussian, resampled": {"kernel": "gaussian"}}
+    asked = [("kci_quantum", label, params) for label, params in kernels.items()]
+    asked += [(name, name, {}) for name in (*KERNELS, "fisher_z", "rank_z", "gcm") if name != "kci_quantum"]
+    for name, label, params in asked:
+        function = load_function(find_card("independence_test", name))
+        found = np.full((repeats, 3), np.nan)
+        for k in range(repeats):
+            table = table_of(small(generator(1, "small", n, k), n))
+            own = {"seed": k} if "seed" in signature(function).parameters else {}
+            for i, (a, b, given) in enumerate((("x", "z", ()), ("x", "y", ()), ("x", "z", ("y",)))):
+                chosen = dict(params)
+                if "width" in params:
+                    chosen["width"] = least_aligned(table.numeric(a), table.numeric(b), generator(2, k, i))
+                found[k, i] = function(table, a, b, given, **own, **chosen).p_value
+        print(f"{label:24s} " + "  ".join(f"{v:.3f}" for v in (found < 0.05).mean(axis=0)), flush=True)
 
 
 CURVES_OF = (np.tanh, np.sin, lambda v: v**2 / 1.5 - 0.6, lambda v: np.cos(2 * v), lambda v: v)
@@ -216,7 +293,9 @@ def search(test: str, sets: int) -> None:
         else:
             from whence.discovery.discovery import discover
 
-            found = discover({f"v{i}": x[:, i] for i in range(x.shape[1])}, test=test, alpha=0.05).graph.marks != 0
+            found = discover({f"v{i}": x[:, i] for i in range(x.shape[1])}, test=test, alpha=0.05)
+            assert found, found
+            found = found.graph.marks != 0
         spent = time.process_time() - start
         f1 = 2 * np.triu(found & truth).sum() / (np.triu(found).sum() + np.triu(truth).sum())
         print(f"{test} {seed}: {spent:.2f} s of CPU, F1 {f1:.3f}", flush=True)
@@ -229,15 +308,22 @@ def main() -> None:
     parser.add_argument("--rows", nargs="+", type=int, default=[50, 200, 1000])
     parser.add_argument("--repeats", type=int, default=1000)
     parser.add_argument("--power", action="store_true")
+    parser.add_argument("--small", action="store_true")
+    parser.add_argument("--strength", type=float, default=0.0, help="of the dependence; 0 measures the level")
     parser.add_argument("--workers", type=int, default=2)
     parser.add_argument("--pc", metavar="TEST")
     given = parser.parse_args()
     if given.pc:
         search(given.pc, min(given.repeats, 4))
         return
+    if given.small:
+        study_small(given.repeats)
+        return
     with ProcessPoolExecutor(given.workers) as pool:
-        strengths = [0.2, 0.4, 0.6, 1.0] if given.power else [0.0]
-        show(pool, given.tests, given.rows, strengths, given.repeats, given.cases)
+        if given.power:
+            draw_power(pool, given.rows, given.repeats)
+        else:
+            show(pool, given.tests, given.rows, given.strength, given.repeats, given.cases)
 
 
 if __name__ == "__main__":
