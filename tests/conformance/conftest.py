@@ -63,7 +63,8 @@ AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variab
 OVER_TIME = Spec("did", ("dose",), ("score",), controls=("income",), time="grade", unit="age")
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
-OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,  # strategies of their own
+# Methods with a strategy of their own.
+OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,
        "quantile_effect": SPEC.replace(quantity="QTE"),
        "twfe": OVER_TIME, "group_time": OVER_TIME, "imputation": OVER_TIME,
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),

@@ -182,13 +182,21 @@ def _from_given(data: Prepared, outcome: _Outcome, given: _Given, loads: np.ndar
     return np.column_stack(columns) * cluster_factor(data.clusters)
 
 
-def _mediators(data: Prepared, model: str, degree: int) -> _Mediators | Refused:
-    names = sorted(data.spec.mediators)
-    for name in names:
+def constant_mediator(data: Prepared) -> Refused | None:
+    """The refusal of a mediator that does not vary, or None."""
+    for name in sorted(data.spec.mediators):
         codes, labels = level_codes(data.table.column(name), data.rows)
         if len(np.unique(codes)) < 2:
             return Refused("mediator_constant", f"The mediator {name!r} is {labels[codes[0]]} on all rows used, so "
                            "nothing can pass through it.", {"column": name}, "Choose mediators that vary.")
+    return None
+
+
+def _mediators(data: Prepared, model: str, degree: int) -> _Mediators | Refused:
+    names = sorted(data.spec.mediators)
+    constant = constant_mediator(data)
+    if constant is not None:
+        return constant
     discrete = all(data.table.column(n).kind in CODED | {"text"} for n in names) and data.treatment.discrete
     if model == "table" and not discrete:
         return Refused("no_table", "A table needs mediators and a treatment with levels, not numbers.",
