@@ -41,3 +41,9 @@ def test_what_does_not_go_together_and_too_few_rows(data: str, tmp_path: Path,
     small.write_text("a,b\n1,2\n2,1\n3,5\n")
     assert main(["discover", str(small), "--alpha-path"]) == REFUSED
     assert main(["discover", str(small), "--alpha-path", "--json"]) == REFUSED
+
+
+def test_one_graph_with_the_levels_of_its_edges(data: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["discover", data, "--alpha", "0.09", "--param", "alpha_path=true"]) == ANSWERED
+    shown = capsys.readouterr().out
+    assert "a --- b" in shown and "from level" in shown

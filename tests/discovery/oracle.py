@@ -4,11 +4,36 @@ from __future__ import annotations
 
 import functools
 import itertools
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
 from whence.discovery.independence import Level, Lists, Middles
+from whence.graphs.bits import closure, ones
+from whence.graphs.classes import DAG
 from whence.graphs.graph import Graph
+
+
+def independences(dag: Graph) -> tuple[bool, ...]:
+    """Every separation among the measured nodes: what a search on true tests sees of a graph, and all its PAG shows."""
+    tests = OracleTests(dag)
+    d = len(tests.names)
+    return d, *(
+        tests.separated(x, y, given)
+        for x, y in itertools.combinations(range(d), 2)
+        for given in range(1 << d) if not given & (1 << x | 1 << y)
+    )
+
+
+def one_of_each(dags: Iterable[DAG]) -> Iterator[DAG]:
+    """The first graph of each set of separations. On the others every search on true tests does the same, step by step,
+    and the PAG is the same by definition, names aside."""
+    seen = set()
+    for dag in dags:
+        said = independences(dag)
+        if said not in seen:
+            seen.add(said)
+            yield dag
 
 
 class OracleTests:
@@ -39,28 +64,13 @@ class OracleTests:
 
     def _separated(self, x: int, y: int, given: int) -> bool:
         self.asked += 1
-        inside, new = 0, 1 << x | 1 << y | given
-        while new:
-            inside |= new
-            above = 0
-            for k, parents in enumerate(self.parents):
-                if new >> k & 1:
-                    above |= parents
-            new = above & ~inside
-        near = [0] * len(self.parents)
-        for k, parents in enumerate(self.parents):
-            if inside >> k & 1:
-                family = [i for i in range(len(self.parents)) if (parents | 1 << k) >> i & 1]
-                for i in family:
-                    near[i] |= parents | 1 << k
-        seen, waiting = 1 << x, [x]
-        while waiting:
-            for j in range(len(near)):
-                if near[waiting[-1]] >> j & 1 and not (seen | given) >> j & 1:
-                    seen |= 1 << j
-                    waiting.insert(0, j)
-            waiting.pop()
-        return not seen >> y & 1
+        inside = closure(self.parents, 1 << x | 1 << y | given)
+        near = [0] * len(self.parents)  # the moral graph of the ancestors
+        for k in ones(inside):
+            family = self.parents[k] | 1 << k
+            for i in ones(family):
+                near[i] |= family & ~given
+        return not closure(near, 1 << x) >> y & 1
 
     def _ask(self, x: int, y: int, given: tuple[int, ...]) -> bool:
         return self.separated(min(x, y), max(x, y), sum(1 << k for k in given))

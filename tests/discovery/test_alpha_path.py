@@ -104,7 +104,29 @@ def test_marks_have_ranges_of_their_own_and_a_picture() -> None:
 def test_a_method_without_tests_has_no_levels() -> None:
     rng = np.random.default_rng(1)
     data = {"a": rng.standard_normal(50), "b": rng.standard_normal(50)}
-    for bad in ({"method": "boss"}, {"precision": 1.0}, {"precision": "fine"}):
+    for bad in ({"method": "boss"}, {"method": "boss_fci"}, {"precision": 1.0}, {"precision": "fine"}):
         with pytest.raises(WhenceError) as error:
             alpha_path(data, **bad)
         assert error.value.code == "bad_parameter"
+        assert "method" not in bad or error.value.allowed == ("fci", "pc", "rfci")
+
+
+@pytest.mark.parametrize("method", ["pc", "fci", "rfci"])
+def test_a_discovery_shows_over_which_levels_its_edges_hold(method: str) -> None:
+    rng = np.random.default_rng(5)
+    a, noise = rng.standard_normal((2, 300))
+    data = {"a": a, "b": 0.15 * a + noise, "c": a + rng.standard_normal(300)}
+    known = Knowledge(tiers=(("a",), ("b", "c")))
+    found = discover(data, method, known, alpha=0.013, alpha_path=True)
+    path = found.alpha_path
+    assert 0.013 in path.alphas and path.precision <= 1.02
+    assert path.graphs[path.alphas.index(0.013)] == found.graph
+    held = path.around(0.013)
+    assert {(x, y) for x, y, _ in held} == {(x, y) for x, _, y in found.graph.edges()}
+    widths = [h.high / h.low for _, _, h in held]
+    assert widths == sorted(widths) and all(h.low <= 0.013 <= h.high for _, _, h in held)
+    assert f"a {held[0][2].edge} {held[0][1]}: " in repr(found)
+    assert found._repr_html_().count("<svg") == 2
+    assert found.to_dict()["alpha_path"]["pairs"]
+    plain = discover(data, method, known, alpha=0.013)
+    assert plain.alpha_path is None and plain.graph == found.graph

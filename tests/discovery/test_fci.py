@@ -45,7 +45,7 @@ def is_a_class(found: PAG) -> bool:
 
 
 @pytest.mark.parametrize("method", METHODS)
-@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("seed", range(2))
 def test_the_order_of_columns_does_not_matter(seed: int, method: str) -> None:
     for table in tables(seed):
         once = learn(table, method, alpha=0.05)
@@ -57,7 +57,7 @@ def test_the_order_of_columns_does_not_matter(seed: int, method: str) -> None:
             assert (one.a, one.b, one.given, one.present) == (two.a, two.b, two.given, two.present)
 
 
-@pytest.mark.parametrize("seed", range(25))
+@pytest.mark.parametrize("seed", range(8))
 @pytest.mark.parametrize("rule", ["max_p", "majority", "conservative"])
 def test_noisy_tests_still_give_a_valid_class(seed: int, rule: str) -> None:
     dag = random_dag(14, 4, seed)
@@ -74,7 +74,7 @@ def test_noisy_tests_still_give_a_valid_class(seed: int, rule: str) -> None:
     assert joined == {frozenset((e.a, e.b)) for e in found.evidence if e.present}
 
 
-@pytest.mark.parametrize("seed", range(30))
+@pytest.mark.parametrize("seed", range(12))
 def test_any_knowledge_is_honoured(seed: int) -> None:
     """Random statements, mostly false, on data too few to be consistent."""
     rng = np.random.default_rng(seed)
@@ -212,7 +212,7 @@ def test_a_score_finds_the_edges_more_surely() -> None:
     assert min(scores) >= 0
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(3))
 def test_score_and_tests_agree_with_the_truth_on_many_rows(seed: int) -> None:
     """A chain of colliders with two hidden causes: x --> a <-> b <-> c <-- y."""
     rng = np.random.default_rng(seed)

@@ -134,3 +134,29 @@ def test_complete_numbers_and_names_do_not_matter() -> None:
     assert isinstance(one, Discovery) and isinstance(other, Discovery) and one.graph == other.graph
     full = {n: np.nan_to_num(v) for n, v in data.items()}
     assert edges(discover(full, missing="mvpc")) == edges(discover(full))
+
+
+def test_gaps_that_depend_on_each_other_in_a_circle_are_told() -> None:
+    """b is missing where a is large and a where b is; each by values of the other that are often seen."""
+    rng = np.random.default_rng(1)
+    a, b, c = rng.standard_normal((3, 4000))
+    lost = [(other > 0.8) & (rng.random(4000) < 0.8) for other in (b, a)]
+    data = {"a": np.where(lost[0], np.nan, a), "b": np.where(lost[1] & ~lost[0], np.nan, b), "c": c}
+    data["a"][(b < -0.8) & (rng.random(4000) < 0.5)] = np.nan
+    told = {r.code: r for r in discover(data, missing="mvpc").warnings}
+    assert told["missing_corrected"].evidence["causes"] == {"a": ["b"], "b": ["a"]}
+    assert told["missing_circle"].about == ("a", "b")
+    assert "missing_circle" not in {r.code for r in discover(collider_driven(1), missing="mvpc").warnings}
+
+
+def test_what_cannot_be_asked_or_corrected_is_said() -> None:
+    rng = np.random.default_rng(2)
+    x = rng.standard_normal(500)
+    data = {"x": np.where(rng.random(500) < 0.2, np.nan, x), "y": x + rng.standard_normal(500)}
+    told = {r.code: r.text for r in discover(data, missing="mvpc").warnings}
+    assert "decides itself" in told["missing_nothing_to_correct"]
+    mixed = data | {"group": np.where(rng.random(500) < 0.5, "one", "two")}
+    assert "missing_not_examined" in {r.code for r in discover(mixed).warnings}
+    with pytest.raises(WhenceError) as error:
+        discover(mixed, missing="mvpc")
+    assert error.value.code == "wrong_kind" and "numbers" in str(error.value)

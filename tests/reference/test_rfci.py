@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from tests.discovery.oracle import OracleTests
+from tests.discovery.oracle import OracleTests, one_of_each
 from tests.reference.test_fci import LINKS, random_hidden, small_dags, with_hidden
 
 from whence.discovery.rfci import CARD, discriminating_paths, rfci
@@ -33,18 +33,24 @@ def agrees(dag: DAG) -> bool:
     return same
 
 
-@pytest.mark.parametrize("seed", range(80))
+@pytest.mark.parametrize("seed", range(30))
 def test_random_graphs(seed: int) -> None:
     agrees(random_hidden(seed, 6, 12))
 
 
-def test_a_third_of_the_dags_of_four_nodes() -> None:
-    assert all(agrees(dag) for k, dag in enumerate(small_dags(4)) if k % 3 == 0)
+def test_every_dag_of_four_nodes() -> None:
+    assert all(agrees(dag) for dag in one_of_each(small_dags(4)))
 
 
 @pytest.mark.slow
 def test_every_dag_of_five_nodes() -> None:
-    assert all(agrees(dag) for dag in small_dags(5))
+    assert all(agrees(dag) for dag in one_of_each(small_dags(5)))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(30, 1030))
+def test_many_random_graphs(seed: int) -> None:
+    agrees(random_hidden(seed, 6, 14))
 
 
 @pytest.mark.parametrize("text", LINKS)

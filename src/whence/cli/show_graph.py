@@ -30,7 +30,8 @@ def show(found: Discovery, svg: str | None = None) -> None:
     if edges:
         screen.say()
         measure = "score lost without it" if found.score is not None else "largest p-value"
-        head = ("edge", measure, *(("found in", "this way") if found.stability else ()))
+        head = ("edge", measure, *(("found in", "this way") if found.stability else ()),
+                *(("from level", "to level") if found.alpha_path else ()))
         screen.table(head, [(f"{a} {mark} {b}", *_support(found, a, mark, b)) for a, mark, b in edges], right=head[1:])
         screen.say()
         for mark in dict.fromkeys(mark for _, mark, _ in edges):
@@ -55,10 +56,14 @@ def _support(found: Discovery, a: str, mark: str, b: str) -> tuple[str, ...]:
     else:
         p = said.p_value
         shown = ("" if p is None else numbers.p_value(p).removeprefix("p ").removeprefix("= "),)
-    if not found.stability:
-        return shown
-    pair = found.stability.of(a, b)
-    return *shown, numbers.percent(pair.joined), numbers.percent(pair.share(a, mark))
+    if found.stability:
+        pair = found.stability.of(a, b)
+        shown = *shown, numbers.percent(pair.joined), numbers.percent(pair.share(a, mark))
+    if found.alpha_path:
+        level = found.provenance.parameters["alpha"]
+        shown = *shown, *next((f"{h.low:.2g}", f"{h.high:.2g}") for x, y, h in found.alpha_path.around(level)
+                              if (x, y) == (a, b))
+    return shown
 
 
 def show_path(path: AlphaPath) -> None:

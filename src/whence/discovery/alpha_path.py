@@ -5,16 +5,18 @@ from __future__ import annotations
 import heapq
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeVar
 
 import numpy as np
 
+from whence.core.card import Card
 from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
-from whence.core.registry import find_card, load_function
+from whence.core.registry import find_card, load_function, methods
 from whence.core.result import Refused
+from whence.data.table import Table
 from whence.discovery.columns import prepare
 from whence.discovery.discovery import DEFAULT, about_nodes, as_table
 from whence.graphs.graph import Graph, edge_text
@@ -92,6 +94,15 @@ class AlphaPath:
         runs = _runs(marks)
         return tuple(HeldMark(mark, self.alphas[i], self.alphas[j]) for mark, i, j in runs)
 
+    def around(self, alpha: float) -> tuple[tuple[str, str, Held], ...]:
+        """The edges (a, b, range) at the level tried that is nearest to ``alpha``, by ratio; those that hold over the
+        narrowest range of levels first."""
+        k = min(range(len(self.alphas)), key=lambda i: abs(math.log(self.alphas[i] / alpha)))
+        level = self.alphas[k]
+        found = [(a, b, next(h for h in self.of(a, b) if h.low <= level <= h.high))
+                 for a, _, b in self.graphs[k].edges()]
+        return tuple(sorted(found, key=lambda row: (row[2].high / row[2].low, row[:2])))
+
     @property
     def precision(self) -> float:
         """The largest ratio of two neighbouring levels between which the graph changes; 1 when it never does."""
@@ -156,10 +167,14 @@ def alpha_path(
     levels = _levels(alphas)
     precision = _ratio(precision, math.inf if alphas is not None else _PRECISION)
     card = find_card("discovery", method)
-    if not {"alpha", "test"} <= {p.name for p in card.parameters}:
-        raise WhenceError(f"{card.name!r} makes no tests, so it has no level to vary.", code="bad_parameter",
-                          value=method, allowed="a method with the parameters alpha and test")
-    parameters = card.checked({**params, "alpha": levels[0], "stability": 0})
+    if not _by_tests_alone(card):
+        allowed = [c.name for c in methods("discovery") if _by_tests_alone(c)]
+        raise WhenceError(
+            f"{card.name!r} does not learn from tests alone, so levels of tests do not decide its edges.",
+            code="bad_parameter", value=method, allowed=allowed,
+            hint="Levels can be varied for " + ", ".join(allowed) + ".",
+        )
+    parameters = card.checked({**params, "alpha": levels[0], "stability": 0, "alpha_path": False})
     table = as_table(source)
     if knowledge:
         knowledge.validate(table.names)
@@ -179,6 +194,21 @@ def alpha_path(
     found = _refined(levels, at, precision, progress)
     alphas_tried = tuple(sorted(found))
     return AlphaPath(alphas_tried, tuple(found[a][0] for a in alphas_tried), tuple(found[a][1] for a in alphas_tried))
+
+
+def _by_tests_alone(card: Card) -> bool:
+    names = {p.name for p in card.parameters}
+    return {"alpha", "test"} <= names and "score" not in names
+
+
+def of_discovery(
+    table: Table, card: Card, parameters: Mapping[str, Any], knowledge: Knowledge | None, progress: Progress
+) -> AlphaPath | None:
+    """The path that belongs to a graph learned with these parameters; its own level is one of those tried."""
+    others = {k: v for k, v in parameters.items() if k not in ("alpha", "stability", "alpha_path")}
+    levels = sorted({*_LEVELS, parameters["alpha"]})
+    found = alpha_path(table, levels, knowledge, method=card.name, precision=_PRECISION, progress=progress, **others)
+    return None if isinstance(found, Refused) else found
 
 
 def _refined(

@@ -137,7 +137,8 @@ def _about_gaps(
         )
     if isinstance(tests, GapTests) and corrected and found is not None:
         tests = tests.corrected(names, found.causes)
-    return tests, about_missingness(found, corrected)
+    kinds = {table.kind(n) for n in names}
+    return tests, about_missingness(found, corrected, mixed=not (kinds <= NUMERIC or kinds <= CODED))
 
 
 def _tests(table: Table, names: tuple[str, ...], test: str, gaps: bool) -> Tests:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whence.core.card import Card
 from whence.core.errors import WhenceError
@@ -25,7 +25,11 @@ from whence.graphs.classes import CPDAG, MPDAG, PAG
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
 
+if TYPE_CHECKING:
+    from whence.discovery.alpha_path import AlphaPath
+
 DEFAULT = "pc"
+_SHOWN = 20  # edges whose levels are listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,7 +41,7 @@ class Discovery:
     per edge. triples: the verdict on each possible collider, from tests. stability: per edge the share of bootstrap
     samples that have it, when asked for. warnings: what was left out, what could not be tested, where the tests
     contradicted each other. table: rows and columns used. score: of the graph, and details: what else the method
-    tells, where there is any.
+    tells, where there is any. alpha_path: the levels of the tests over which each edge and mark holds, when asked for.
     """
 
     graph: CPDAG | MPDAG | PAG
@@ -51,12 +55,18 @@ class Discovery:
     knowledge: Knowledge | None = None
     score: float | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
+    alpha_path: AlphaPath | None = None
 
     def to_dict(self) -> dict[str, Any]:
         return fields_to_plain(self)
 
     def __repr__(self) -> str:
         lines = [f"Discovery by {self.method} from {self.table['rows']:,} rows", f"  {self.graph!r}"]
+        if self.alpha_path:
+            held = self.alpha_path.around(self.provenance.parameters["alpha"])
+            lines += ["  levels of the tests over which each edge holds, the narrowest first:"] if held else []
+            lines += [f"    {a} {h.edge} {b}: {h.low:.2g} to {h.high:.2g}" for a, b, h in held[:_SHOWN]]
+            lines += [f"    and {len(held) - _SHOWN} more in .alpha_path"] if len(held) > _SHOWN else []
         lines += [f"  warning: {remark}" for remark in self.warnings]
         return "\n".join(lines)
 
@@ -66,7 +76,9 @@ class Discovery:
         picture = to_svg(self.graph, stability=self.stability, title="Learned graph")
         notes = "".join(f"<li>{html.escape(str(remark))}</li>" for remark in self.warnings)
         said = f"Learned by {html.escape(self.method)} from {self.table['rows']:,} rows."
-        return f"<figure>{picture}<figcaption>{said}</figcaption></figure>" + (f"<ul>{notes}</ul>" if notes else "")
+        levels = self.alpha_path._repr_html_() if self.alpha_path else ""
+        shown = f"<figure>{picture}<figcaption>{said}</figcaption></figure>{levels}"
+        return shown + (f"<ul>{notes}</ul>" if notes else "")
 
 
 def discover(
@@ -108,13 +120,18 @@ def discover(
         again = partial(_learn, card=card, nodes=used, knowledge=known, parameters=parameters, seed=seed)
         chosen = table.select(used)
         stability = bootstrap(again, chosen, learned.graph, parameters["stability"], seed, executor, progress)
+    path = None
+    if parameters.get("alpha_path"):
+        from whence.discovery.alpha_path import of_discovery
+
+        path = of_discovery(table, card, parameters, knowledge, progress)
     provenance = Provenance(table.hash, len(table), None, card.name, _plain(parameters, known), seed,
                             versions("numpy", "scipy"), card.citations)
     summary = {"source": table.source, "rows": len(table), "columns": list(prepared.names),
                "left_out": sorted(set(table.names) - set(used))}
     warnings = (*prepared.remarks, *learned.remarks)
     return Discovery(learned.graph, card.name, learned.evidence, learned.triples, stability, warnings, provenance,
-                     summary, known, learned.score, learned.details)
+                     summary, known, learned.score, learned.details, path)
 
 
 def _prepared(card: Card, table: Table, parameters: Mapping[str, Any]) -> Prepared | Scored | Columns | Refused:

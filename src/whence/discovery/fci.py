@@ -46,6 +46,8 @@ SELECTION = Parameter("selection", "bool", False, "whether the rows may have bee
                       "columns; undirected edges are then possible")
 STABILITY = Parameter("stability", "int", 0, "bootstrap samples that show how often each edge is found; 0 for none",
                       low=0, high=100_000)
+ALPHA_PATH = Parameter("alpha_path", "bool", False, "whether to learn at other levels of the tests too, and show over "
+                       "which of them each edge holds")
 RULES = ("Zhang, J. (2008). On the completeness of orientation rules for causal discovery in the presence of latent "
          "confounders and selection bias. Artificial Intelligence 172:1873-1896.")
 
@@ -57,7 +59,7 @@ CARD = Card(
     "that fit share: an arrowhead for \"does not cause\", a tail for \"causes\", a circle where models differ.",
     data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
     assumptions=ASSUMPTIONS,
-    parameters=(ALPHA, MAX_CONDITIONING, TEST, COLLIDERS, MAX_PATH, SELECTION, STABILITY),
+    parameters=(ALPHA, MAX_CONDITIONING, TEST, COLLIDERS, MAX_PATH, SELECTION, STABILITY, ALPHA_PATH),
     output="PAG",
     cost="that of PC, and exponential in the number of nodes along paths of colliders for the few pairs that only such "
     "nodes may separate",

@@ -18,6 +18,7 @@ from whence.data.table import CODED, NUMERIC, Column, Table
 from whence.discovery.discrete import DiscreteTests
 from whence.discovery.gaps import GapTests
 from whence.discovery.independence import Tests
+from whence.discovery.orientation import reaches
 from whence.discovery.skeleton import skeleton
 
 MOST_TESTS = 1_000_000  # pairs of columns beyond which nobody is asked to wait for this
@@ -97,18 +98,31 @@ def _tests(
     return DiscreteTests.of(Table(columns, len(table)), (*names, *marks), "chi2")
 
 
-def about_missingness(found: Missingness | None, corrected: bool) -> list[Remark]:
-    """Which columns' gaps depend on what, and what to do about it."""
-    if found is None or not found.causes:
-        return []
+_ITSELF = "Whether a value decides itself that it is missing cannot be seen in any data, and was not asked."
+
+
+def about_missingness(found: Missingness | None, corrected: bool, mixed: bool) -> list[Remark]:
+    """Which columns' gaps depend on what, what was done about it, and what could not be asked or corrected.
+
+    found: None when nobody asked, as ``causes_of_missing`` tells it. mixed: numbers and categories together.
+    """
+    if found is None:
+        why = "numbers stand beside categories" if mixed else "there are too many columns or levels"
+        text = (
+            f"What the missing values depend on was not asked, as {why}. If they depend on what the columns hold, "
+            "edges may be there that should not be, and missing='mvpc' does not apply."
+        )
+        return [Remark("missing_not_examined", text)]
+    if not found.causes:
+        if not corrected:
+            return []
+        text = f"No column was found on which it depends that values are missing, so no test was corrected. {_ITSELF}"
+        return [Remark("missing_nothing_to_correct", text)]
     name, others = next(iter(found.causes.items()))
     more = f", and so it is for {len(found.causes) - 1} more columns" if len(found.causes) > 1 else ""
     text = f"Whether {name} is missing depends on {', '.join(others)}{more}. "
     if corrected:
-        text += (
-            "The tests were corrected for this. That is right when no value decides itself whether it is missing, and "
-            "what decides is among the columns."
-        )
+        text += f"The tests were corrected for this, which is right when what decides is among the columns. {_ITSELF}"
     else:
         text += (
             "Leaving rows out test by test can then join variables that have nothing to do with each other: where what "
@@ -117,4 +131,20 @@ def about_missingness(found: Missingness | None, corrected: bool) -> list[Remark
     evidence = {"causes": {n: list(c) for n, c in found.causes.items()},
                 "p_value": [[*pair, p] for pair, p in sorted(found.p_value.items())][:50]}
     about = tuple(sorted({*found.causes, *(c for others in found.causes.values() for c in others)}))
-    return [Remark("missing_not_at_random" if not corrected else "missing_corrected", text, about, evidence)]
+    code = "missing_not_at_random" if not corrected else "missing_corrected"
+    return [Remark(code, text, about, evidence), *(_circles(found) if corrected else ())]
+
+
+def _circles(found: Missingness) -> list[Remark]:
+    """A remark on the columns whose gaps depend on each other in a circle: the correction cannot start there."""
+    names = sorted({*found.causes, *(c for others in found.causes.values() for c in others)})
+    arrows = np.array([[a in found.causes.get(b, ()) for b in names] for a in names])
+    around = [name for name, back in zip(names, reaches(arrows).diagonal(), strict=True) if back]
+    if not around:
+        return []
+    text = (
+        f"Whether {', '.join(around)} are missing depends on each other's values, in a circle. The correction has no "
+        "column to start from there: among these columns each test counts the rows that have them all, as if these "
+        "stood for the others."
+    )
+    return [Remark("missing_circle", text, tuple(around))]

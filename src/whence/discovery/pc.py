@@ -49,6 +49,8 @@ CARD = Card(
                   "numbers only)", choices=("testwise", "mvpc")),
         Parameter("stability", "int", 0, "bootstrap samples that show how often each edge is found; 0 for none",
                   low=0, high=100_000),
+        Parameter("alpha_path", "bool", False, "whether to learn at other levels of the tests too, and show over which "
+                  "of them each edge holds"),
     ),
     output="CPDAG, or MPDAG with knowledge",
     cost="grows with the number of pairs, and exponentially with the number of neighbours of a node",

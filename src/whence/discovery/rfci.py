@@ -15,6 +15,7 @@ from whence.discovery.ancestral_knowledge import Held
 from whence.discovery.ancestral_orientation import judged, settle, start
 from whence.discovery.fci import (
     ALPHA,
+    ALPHA_PATH,
     ASSUMPTIONS,
     MAX_CONDITIONING,
     RULES,
@@ -43,7 +44,7 @@ CARD = Card(
     "further tests instead. What the graph says is as true as what FCI's says, but it may keep an edge too many.",
     data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
     assumptions=ASSUMPTIONS,
-    parameters=(ALPHA, MAX_CONDITIONING, TEST, SELECTION, STABILITY),
+    parameters=(ALPHA, MAX_CONDITIONING, TEST, SELECTION, STABILITY, ALPHA_PATH),
     output="PAG",
     cost="that of PC, and a few tests per possible common effect",
     citations=(
