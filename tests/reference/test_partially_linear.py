@@ -34,10 +34,12 @@ def by_hand(y, d, fold, w=None, clusters=None, binary=False):
         v[test] = d[test] - fit.predict(x[test])
     theta = sum(w * v * u) / sum(w * v * v)
     psi = [w[i] * v[i] * (u[i] - theta * v[i]) / sum(w * v * v) for i in range(N)]
+    share = w * v * v / sum(w * v * v)
     if clusters is None:
-        return theta, np.sqrt(sum(p**2 for p in psi))
+        return theta, np.sqrt(sum((p / (1 - h)) ** 2 for p, h in zip(psi, share, strict=True)))
     names = set(clusters.tolist())
-    total = [sum(p for p, c in zip(psi, clusters, strict=True) if c == name) for name in names]
+    total = [sum(p for p, c in zip(psi, clusters, strict=True) if c == name) / (1 - share[clusters == name].sum())
+             for name in names]
     return theta, np.sqrt(len(names) / (len(names) - 1) * sum(s**2 for s in total))
 
 

@@ -84,8 +84,9 @@ def test_sorted_rows_do_not_mislead_the_inner_folds(name):
 
 def test_auto_depends_on_the_rows_it_has():
     assert [c.name for c in candidates("auto", 400, 10)] == ["linear", "quadratic", "boosting"]
-    assert [c.name for c in candidates("auto", 60, 10)] == ["linear", "quadratic"]
-    assert [c.name for c in candidates("auto", 30, 10)] == ["linear"]
+    assert [c.name for c in candidates("auto", 200, 10)] == ["linear", "quadratic", "ridge", "boosting"]
+    assert [c.name for c in candidates("auto", 60, 10)] == ["linear", "quadratic", "ridge"]
+    assert [c.name for c in candidates("auto", 30, 10)] == ["linear", "ridge"]
 
 
 def test_unknown_name():

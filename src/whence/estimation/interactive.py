@@ -54,8 +54,8 @@ class Nuisances:
 class Interactive:
     """The nuisances of every split, and what they say about overlap.
 
-    data: the rows used. propensity: (n, arms), mean over splits, not clipped. diagnostics, remarks: of the overlap and
-    the clipping.
+    data: the rows used. propensity: (n, arms), median over splits, not clipped. diagnostics, remarks: of overlap and
+    clipping.
     """
 
     data: Prepared
@@ -212,7 +212,8 @@ def _with_overlap(
     data: Prepared, controls: Features, runs: list[Nuisances], clip: float, n_folds: int
 ) -> Interactive | Refused:
     t = data.treatment
-    propensity = np.mean([run.propensity for run in runs], axis=0)
+    propensity = np.median([run.propensity for run in runs], axis=0)
+    propensity = propensity / propensity.sum(axis=1, keepdims=True)
     share = np.bincount(t.codes, weights=data.w, minlength=len(t.arms)) / data.n
     floor = np.minimum(clip, share / 10)
     lowest = np.maximum(floor, 1e-12)

@@ -73,8 +73,9 @@ def partially_linear(
     """The slope of the outcome on the treatment, both less what the controls predict of them.
 
     With l(x) the outcome and m(x) the treatment given the controls, from other folds, u = y - l and v = d - m, the
-    orthogonal score is (u - theta v) v (Chernozhukov et al. 2018, eq. 4.4). Errors are robust, by cluster with the
-    factor G / (G - 1); splits are combined by the median.
+    orthogonal score is (u - theta v) v (Chernozhukov et al. 2018, eq. 4.4). The score of a row or cluster is divided by
+    one less its share of the sum of v^2, as in HC3 (the answer without it, Bell and McCaffrey 2002), with the factor
+    G / (G - 1) for clusters; splits are combined by the median.
 
     Refused: ``several_arms``, ``too_few_rows``, ``no_controls``, ``more_features_than_rows``, ``too_few_clusters``,
     ``treatment_is_control``. Raises ``WhenceError`` (``bad_learner``, ``unknown_learner``, ``not_installed``).
@@ -91,7 +92,8 @@ def partially_linear(
         mass = float(w @ v**2) / data.n
         theta = float(w @ (u * v)) / data.n / mass
         influence = w * v * (u - theta * v) / mass
-        scored.append((np.array([theta]), influence[:, None]))
+        room = 1 - leverage(w * v**2, data.clusters)
+        scored.append((np.array([theta]), (influence / room)[:, None]))
         found.append(partially_linear_elements(u - theta * v, v, influence, w, data.clusters))
     estimates, influence, by_split = combined(data, scored)
     return Answer(data, estimates, influence, remarks=made.remarks, diagnostics=by_split | {
@@ -99,6 +101,16 @@ def partially_linear(
         "omitted_variable": median_elements(found), "controls_dropped": list(made.dropped[:60]),
         "treatment_explained": 1 - float(np.median([run.left[0] for run in made.runs])),
     })
+
+
+def leverage(squares: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
+    """Share (n,) that each row, or its cluster, has in the sum of ``squares`` (n,), at most a half: beyond that nothing
+    is left to judge the row by."""
+    if clusters is not None:
+        codes = np.unique(clusters, return_inverse=True)[1]
+        squares = np.bincount(codes, squares)[codes]
+        return np.minimum(squares / squares[np.unique(codes, return_index=True)[1]].sum(), 0.5)
+    return np.minimum(squares / squares.sum(), 0.5)
 
 
 @dataclass(frozen=True)

@@ -19,6 +19,7 @@ SMALL = 8_000_000  # numbers in a design that may be kept in a second copy, sort
 ITERATIONS = 30
 NEAR = 1e-4  # of the log-likelihood still to be gained; the step that follows leaves about its square
 PENALTIES = np.logspace(-3, 4, 15)
+SHRINKAGES = (1.0, 10.0, 100.0, 1000.0)
 
 
 @dataclass(frozen=True)
@@ -226,7 +227,7 @@ def logistic(rows: Rows, codes: np.ndarray, classes: int, penalty: float) -> np.
     whole = _newton(rows, codes, start, every, penalty)
     if whole is None:
         return None
-    beta, parts = whole
+    _, beta, parts = whole
     fits = np.empty((rows.count, *start.shape))
     for fold in every:
         rest = [f for f in every if f != fold]
@@ -235,6 +236,25 @@ def logistic(rows: Rows, codes: np.ndarray, classes: int, penalty: float) -> np.
             return None
         fits[fold] = found[0]
     return _chances(rows.predict(fits))
+
+
+def ridge_logistic(rows: Rows, codes: np.ndarray, classes: int) -> np.ndarray | None:
+    """Chances (n, classes) by a logit whose penalty, one of ``SHRINKAGES``, predicts the other folds' rows best.
+
+    Out-of-fold predictions under every penalty are made once; a fold uses the penalty with the least squared error on
+    the rows of the others. None where ``logistic`` gives none, and with fewer than three folds.
+    """
+    if rows.count < 3:
+        return None
+    tried = [logistic(rows, codes, classes, penalty) for penalty in SHRINKAGES]
+    found = [each for each in tried if each is not None]
+    if len(found) < len(tried):
+        return None
+    hot = codes[:, None] == np.arange(classes)
+    mass = rows.weights * rows.train
+    loss = [np.bincount(rows.folds, mass * ((each - hot) ** 2).sum(axis=1), rows.count) for each in found]
+    best = np.argmin(others(np.column_stack(loss)), axis=1)[rows.folds]
+    return np.stack(found)[best, np.arange(len(codes))]
 
 
 @dataclass(frozen=True)
@@ -249,8 +269,9 @@ class _Parts:
 def _newton(
     rows: Rows, codes: np.ndarray, beta: np.ndarray, use: list[int] | range, penalty: float,
     known: _Parts | None = None,
-) -> tuple[np.ndarray, _Parts] | None:
-    """Penalised maximum on the folds ``use`` from ``beta``, whose parts may be known, and the parts last seen.
+) -> tuple[np.ndarray, np.ndarray, _Parts] | None:
+    """Penalised maximum on the folds ``use`` from ``beta``, whose parts may be known; the coefficients whose parts were
+    seen last, and these parts.
 
     Newton's method with halving. It ends with the step that follows when less than ``NEAR`` is to be gained.
     """
@@ -268,7 +289,7 @@ def _newton(
         if not np.isfinite(gain) or gain < -NEAR:
             return None
         if gain < NEAR:
-            return beta + step, parts
+            return beta + step, beta, parts
         value, size = sum(parts.value[f] for f in use) - 0.5 * float((ridge * beta**2).sum()), 1.0
         while size > 1e-6:
             trial = beta + size * step
@@ -277,7 +298,7 @@ def _newton(
                 break
             size /= 2
         beta, parts = trial, found
-    return beta, parts
+    return beta, beta, parts
 
 
 def _parts(rows: Rows, codes: np.ndarray, beta: np.ndarray, use: list[int] | range) -> _Parts:

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from whence.core.errors import WhenceError, unknown_name
-from whence.stats.foldwise import Rows, least_squares, logistic, ridge
+from whence.stats.foldwise import Rows, least_squares, logistic, ridge, ridge_logistic
 from whence.stats.logit import multinomial
 from whence.stats.regress import ols
 
@@ -173,11 +173,11 @@ LEARNERS: dict[str, Learner] = {
     "quadratic": Learner("quadratic", 2, linear_numbers, linear_classes, least_squares, linear_classes_by_fold),
     "boosting": Learner("boosting", 0, _sklearn(_boosted_numbers), _sklearn(_boosted_classes)),
     "lasso": Learner("lasso", 2, _sklearn(_lasso_numbers), _sklearn(_penalised_classes(1.0))),
-    "ridge": Learner("ridge", 2, _sklearn(_ridge_numbers), _sklearn(_penalised_classes(0.0)), ridge),
+    "ridge": Learner("ridge", 2, _sklearn(_ridge_numbers), _sklearn(_penalised_classes(0.0)), ridge, ridge_logistic),
     "lightgbm": Learner("lightgbm", 0, _sklearn(_lightgbm("LGBMRegressor")), _sklearn(_lightgbm("LGBMClassifier"))),
 }
-# "auto" stacks these: a straight line, a parabola, and steps with interactions.
-STACKED = ("linear", "quadratic", "boosting")
+# "auto" stacks these: a straight line, a parabola, a parabola shrunk, and steps with interactions.
+STACKED = ("linear", "quadratic", "ridge", "boosting")
 NAMES = ("auto", *LEARNERS)
 
 
@@ -187,12 +187,13 @@ def candidates(given: Any, rows: int, columns: int, squares: bool = True) -> tup
     rows: the fewest rows a fit will see; columns: of the design with squares, intercept included;
     squares: whether that design differs from the one without.
     ``"auto"`` leaves out the quadratic fit below 5 rows per column and boosting below 100 rows, where they
-    only add noise, and both when there is nothing to learn from.
+    only add noise, and both when there is nothing to learn from; ridge joins below 30 rows per column.
     Raises ``WhenceError`` (``unknown_learner``).
     """
     if given == "auto":
         names = ["linear"]
         names += ["quadratic"] if squares and columns > 1 and rows >= 5 * columns else []
+        names += ["ridge"] if columns > 1 and rows < 30 * columns else []
         names += ["boosting"] if columns > 1 and rows >= 100 else []
         return tuple(LEARNERS[name] for name in names)
     if isinstance(given, str):
