@@ -1,4 +1,4 @@
-"""Covariances of least squares written out with loops over rows, clusters and pairs; and statsmodels where it has them."""
+"""Covariances of least squares written out by loops over rows, clusters and pairs; statsmodels where it has them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def test_bias_reduced_by_loops(kind, exponent, factor):
     found = bias_reduced(orthonormal(FIT), A, E, C, kind)
     covariance, rows = np.zeros((2, 2)), []
     for g in range(G):
-        inside = C == g
+        inside = g == C
         adjust = power(np.eye(inside.sum()) - HAT[np.ix_(inside, inside)], exponent)
         score = A[inside].T @ adjust @ E[inside]
         covariance += factor * np.outer(score, score)
@@ -72,7 +72,7 @@ def test_cr2_is_unbiased_for_independent_rows():
     """E[(a_g' A_g e_g)^2] summed over clusters is a'a when the errors are independent with variance one."""
     total = np.zeros(2)
     for g in range(G):
-        inside = C == g
+        inside = g == C
         adjust = power(np.eye(inside.sum()) - HAT[np.ix_(inside, inside)], -0.5)
         scores = A[inside].T @ adjust @ (np.eye(N) - HAT)[inside]
         total += (scores**2).sum(axis=1)
@@ -98,7 +98,7 @@ def test_the_jackknife_is_cr3():
     """(G - 1) / G sum_g (b_(g) - b)^2 with clusters left out (MacKinnon, Nielsen and Webb 2023, equation 13)."""
     total = 0.0
     for g in range(G):
-        out = C != g
+        out = g != C
         total += (ols(X[out], Y[out], W[out]).coefficients[1] - FIT.coefficients[1]) ** 2
     found = bias_reduced(orthonormal(FIT), A, E, C, "CR3")
     assert covariance_matrix(found.values, C)[0, 0] == pytest.approx((G - 1) / G * total)
@@ -194,9 +194,16 @@ def test_automatic_lags():
 
 
 def refit_p_value(null, draws, rng):
-    """The restricted wild cluster bootstrap as its definition says: a new outcome and a new fit for every draw."""
-    restricted = ols(np.delete(X, 1, 1), Y - null * X[:, 1], W)
-    fitted = np.delete(X, 1, 1) @ restricted.coefficients + null * X[:, 1]
+    """The restricted wild cluster bootstrap (WCR-S) as it is defined: a new outcome and fit for every draw."""
+    rest = np.delete(X, 1, 1)
+    restricted = ols(rest, Y - null * X[:, 1], W)
+    fitted = rest @ restricted.coefficients + null * X[:, 1]
+    hat = (ROOT[:, None] * rest) @ restricted.bread @ (ROOT[:, None] * rest).T
+    drawn = np.zeros(N)
+    for g in range(G):
+        inside = g == C
+        block = np.eye(inside.sum()) - hat[np.ix_(inside, inside)]
+        drawn[inside] = np.linalg.solve(block, (ROOT * restricted.residuals)[inside]) / ROOT[inside]
 
     def t_value(outcome):
         fit = ols(X, outcome, W)
@@ -204,8 +211,7 @@ def refit_p_value(null, draws, rng):
         return (fit.coefficients[1] - null) / np.sqrt(covariance_matrix(values, C)[0, 0])
 
     actual = abs(t_value(Y))
-    beyond = sum(abs(t_value(fitted + SIX[rng.integers(6, size=G)][C] * restricted.residuals)) >= actual
-                 for _ in range(draws))
+    beyond = sum(abs(t_value(fitted + SIX[rng.integers(6, size=G)][C] * drawn)) >= actual for _ in range(draws))
     return (1 + beyond) / (1 + draws)
 
 

@@ -10,6 +10,8 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 
+import numpy as np
+
 
 def partial_r2(t: float, freedom: float) -> float:
     """Share of the outcome's residual variance that goes with the treatment, from its classical t value."""
@@ -90,6 +92,27 @@ def adjusted(
     shrunk = math.copysign(1.0, estimate) * (abs(estimate) - bias)
     wider = error * math.sqrt((1 - outcome_r2) / (1 - treatment_r2) * freedom / (freedom - 1))
     return shrunk, wider
+
+
+def contour(treatment_r2: np.ndarray, t: float, freedom: float) -> np.ndarray:
+    """The partial R2 with the outcome (m,) of confounders with these partial R2 with the treatment (m,) whose bias is
+    ``t`` classical standard errors: t^2 / freedom (1 - x) / x (Cinelli and Hazlett, equation 9). May exceed 1."""
+    return t * t / freedom * (1 - treatment_r2) / treatment_r2
+
+
+def interval_contour(treatment_r2: np.ndarray, t: float, freedom: float, alpha: float) -> np.ndarray:
+    """As ``contour``, for confounders that bring the interval at level 1 - alpha to zero; infinite where none does.
+
+    In units of the standard error times sqrt(freedom), f = |t| / sqrt(freedom) and c = ``critical_f``: the smallest y
+    with sqrt(y x / (1 - x)) + c sqrt((1 - y) / (1 - x)) = f (ibid., equations 9 and 13).
+    """
+    f, critical = abs(t) / math.sqrt(freedom), critical_f(freedom, alpha)
+    x = treatment_r2
+    # With r = sqrt(y), the left side rises to a peak at r = sqrt(x / (x + c^2)): solve r sqrt(x) + c sqrt(1 - r^2) = g.
+    g, length = f * np.sqrt(1 - x), np.hypot(np.sqrt(x), critical)
+    peak = np.arctan2(np.sqrt(x), critical)
+    angle = peak - np.arccos(np.minimum(g / length, 1.0))
+    return np.where(g <= length, np.sin(np.maximum(angle, 0.0)) ** 2, np.inf)
 
 
 def e_value(risk_ratio: float) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from whence.checks.check import Check, does_not_apply
-from whence.checks.hidden import Bound, bound, partial_r2, robustness_value
+from whence.checks.hidden import Bound, bound, contour, interval_contour, partial_r2, robustness_value
 from whence.checks.linear import NOTHING_LEFT, Regressions, without_groups
 from whence.checks.setting import Setting, setting
 from whence.checks.words import also, number, percent
@@ -20,6 +20,7 @@ from whence.estimation.effect import Effect
 from whence.graphs.graph import Graph
 
 TIMES = (1.0, 2.0, 3.0)
+LEFT_OVER = (0.25, 0.5, 0.75)  # shares of the estimate at which contours are drawn
 
 CARD = Card(
     name="robustness",
@@ -172,7 +173,8 @@ def _benchmark_words(numbers: dict[str, Any], verdict: str) -> str:
 
 
 def _figure(numbers: dict[str, Any], benchmarks: dict[str, tuple[Bound, ...]]) -> dict[str, Any]:
-    """The curve of confounders that bring the estimate to zero, and the benchmarks as points."""
+    """Contours of the estimate under confounders of each strength, those that bring the interval to zero, and the
+    benchmarks as points."""
     f2 = numbers["t"] ** 2 / numbers["freedom"]
     least = f2 / (1 + f2)  # with the treatment alone, the whole outcome explained
     x = np.linspace(least, min(max(2.5 * numbers["robustness_value"], least), 1.0), 60)
@@ -182,6 +184,13 @@ def _figure(numbers: dict[str, Any], benchmarks: dict[str, tuple[Bound, ...]]) -
         for name, each in benchmarks.items() for b in each if b.possible
     ]
     x = x[(x > 0) & (x < 1)]
-    zero = np.column_stack([x, np.minimum(f2 * (1 - x) / x, 1.0)])
-    return {"kind": "contour", "estimate": numbers["estimate"], "robustness_value": numbers["robustness_value"],
-            "zero": zero, "points": points}
+    fine = np.linspace(0, min(2.5 * numbers["robustness_value"], 1.0), 101)[1:-1]
+    of_zero = contour(x, numbers["t"], numbers["freedom"])
+    ends = np.column_stack([fine, interval_contour(fine, numbers["t"], numbers["freedom"], numbers["alpha"])])
+    return {
+        "kind": "contour", "estimate": numbers["estimate"], "robustness_value": numbers["robustness_value"],
+        "zero": np.column_stack([x, np.minimum(of_zero, 1.0)]), "points": points,
+        "levels": [{"estimate": share * numbers["estimate"], "curve": np.column_stack([fine, contour(
+            fine, (1 - share) * numbers["t"], numbers["freedom"])])} for share in LEFT_OVER],
+        "interval": ends[np.isfinite(ends[:, 1])] if numbers["robustness_value_interval"] > 0 else [],
+    }

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from whence.checks.check import Check, does_not_apply
 from whence.core.card import Card
@@ -15,20 +16,24 @@ from whence.estimation.effect import Effect
 from whence.graphs.graph import Graph
 
 # The order in which a reader wants them; a new check comes after these, by name.
-ORDER = ("balance", "assignment", "attrition", "overlap", "placebo", "dropped", "robustness", "omitted_variable", "evalue",
-         "implications")
+ORDER = (
+    "balance", "assignment", "attrition", "overlap", "placebo", "dropped", "specification_curve", "robustness",
+    "omitted_variable", "evalue", "tipping_point", "rosenbaum", "negative_control", "implications",
+)
 
 
 def check(
     table: Table, effect: Effect, which: str | Iterable[str] = "all", *, graph: Graph | None = None, seed: int = 0,
-    progress: Progress = SILENT,
+    parameters: Mapping[str, Mapping[str, Any]] | None = None, progress: Progress = SILENT,
 ) -> list[Check]:
     """The checks named by ``which``, or all that apply to this effect, in a fixed order.
 
     table: the one the effect was estimated on. which: ``"all"``, a name, or several. graph: needed by
-    the check of implied independences only. A check asked for by name that does not apply comes back
+    the check of implied independences only. parameters: of checks, by the check's name, such as
+    ``{"negative_control": {"outcome": "height"}}``. A check asked for by name that does not apply comes back
     as informational, with the reason; so does one that failed.
-    Raises ``WhenceError``: ``unknown_check``, ``bad_effect`` (not an ``Effect``), ``other_table``, ``bad_seed``.
+    Raises ``WhenceError``: ``unknown_check``, ``bad_effect`` (not an ``Effect``), ``other_table``, ``bad_seed``, and
+    for parameters that a check does not have or take.
     """
     if not isinstance(effect, Effect):
         raise WhenceError(
@@ -41,11 +46,12 @@ def check(
 
         table = read(table)
     cards = _chosen(which)
+    given = _checked(parameters or {})
     progress.begin("checking", len(cards))
     try:
         found = []
         for card in cards:
-            found.append(_one(card, table, effect, graph, seed, progress))
+            found.append(_one(card, table, effect, graph, seed, progress, given.get(card.name, {})))
             progress.step()
     finally:
         progress.end()
@@ -65,9 +71,20 @@ def _chosen(which: str | Iterable[str]) -> list[Card]:
     return [find_card("check", name) for name in order if name in wanted]
 
 
-def _one(card: Card, table: Table, effect: Effect, graph: Graph | None, seed: int, progress: Progress) -> Check:
+def _checked(given: Mapping[str, Mapping[str, Any]]) -> Mapping[str, Mapping[str, Any]]:
+    """The parameters, once each is known to its check: a mistake in them is the caller's."""
+    for name, values in given.items():
+        for card in _chosen([name]):
+            card.checked(values)
+    return given
+
+
+def _one(
+    card: Card, table: Table, effect: Effect, graph: Graph | None, seed: int, progress: Progress,
+    parameters: Mapping[str, Any],
+) -> Check:
     try:
-        return load_function(card)(table, effect, graph=graph, seed=seed, progress=progress)
+        return load_function(card)(table, effect, graph=graph, seed=seed, progress=progress, **parameters)
     except WhenceError as error:
         if error.code == "other_table":
             raise

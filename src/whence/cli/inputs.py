@@ -190,6 +190,10 @@ def parameters(words: Sequence[str], task: str, method: str) -> dict[str, Any]:
     given = {k: v for word in words for k, v in pairs([word], "--param", "folds=10").items()}
     cards = methods(task) if method == "auto" else [find_card(task, method)]
     kinds = {p.name: p.kind for card in reversed(cards) for p in card.parameters}
+    if task == "estimation":  # those of the errors, which every estimator takes
+        from whence.estimation.dependence import SHARED
+
+        kinds = {p.name: p.kind for p in SHARED} | kinds
     return {name: _typed(value, kinds.get(name, "str")) for name, value in given.items()}
 
 

@@ -56,7 +56,8 @@ def split(card: Card, given: Mapping[str, Any]) -> tuple[dict[str, Any], dict[st
     ``unused_parameter`` (one that belongs to another covariance).
     """
     own = {p.name: p for p in card.parameters}
-    asked = {p.name: p.checked(given[p.name], card.name) for p in COMPANIONS if p.name in given}
+    asked = {p.name: p.checked(given[p.name], card.name) for p in COMPANIONS if p.name in given and
+             p.name not in own}
     kind = given.get("covariance")
     if "covariance" not in own and "covariance" in given:
         kind = COVARIANCE.checked(kind, card.name)

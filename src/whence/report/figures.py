@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from whence.graphs.svg import text_width
-from whence.report import rows
+from whence.report import curves, rows
 from whence.report.axes import (
     LABEL,
     MARGIN,
@@ -101,6 +101,12 @@ def contour(figure: Mapping[str, Any]) -> str:
     across, upward = Axis(0.0, right, left), Axis(0.0, high, bottom, top)
     parts = horizontal(across, top, bottom, percent=True)
     parts += _upright(upward, left)
+    for level in figure.get("levels", ()):
+        parts += _level(level, right, high, across, upward)
+    reached = _inside(figure.get("interval", ()), right, high)
+    if len(reached) > 1:
+        parts.append(path("M" + "L".join(f"{across.at(x):.1f} {upward.at(y):.1f}" for x, y in reached),
+                          "frontier dashed"))
     frontier = _inside(curve, right, high)
     if len(frontier) > 1:
         d = "M" + "L".join(f"{across.at(x):.1f} {upward.at(y):.1f}" for x, y in frontier)
@@ -116,16 +122,29 @@ def contour(figure: Mapping[str, Any]) -> str:
               text((left + across.end) / 2, bottom + 33, "share of the treatment it would explain", "tick middle"),
               f'<text class="tick middle" transform="translate(12 {(top + bottom) / 2:.0f}) rotate(-90)">'
               "share of the outcome</text>"]
-    said = (f"A hidden cause above the curve would bring the estimate to zero; on the diagonal that takes "
+    said = ("Thin lines join hidden causes that leave the same estimate; above the dashed line the interval holds "
+            "zero. "
+            if figure.get("levels") else "")
+    said += (f"A hidden cause above the curve would bring the estimate to zero; on the diagonal that takes "
             f"{percent(rv)} of both. As strong as a control it would stand at one of {count(len(once), 'point')}: "
             + listed([f"{p['label']} {percent(p['treatment_r2'])} and {percent(p['outcome_r2'])}" for p in near]) + ".")
     return picture(bottom + 40, parts, "How strong a hidden cause would have to be", said)
 
 
-def _inside(curve: list[list[float]], right: float, high: float) -> list[tuple[float, float]]:
+def _level(level: Mapping[str, Any], right: float, high: float, across: Axis, upward: Axis) -> list[str]:
+    """The confounders that leave this estimate: a thin line with its value where it crosses the picture's diagonal."""
+    shown = _inside(level["curve"], right, high)
+    if len(shown) < 2:
+        return []
+    x, y = min(shown, key=lambda p: abs(p[0] / right - p[1] / high))
+    return [path("M" + "L".join(f"{across.at(u):.1f} {upward.at(v):.1f}" for u, v in shown), "level"),
+            text(across.at(x), upward.at(y) + 4, figures(level["estimate"]), "tick middle")]
+
+
+def _inside(curve: Sequence[Sequence[float]], right: float, high: float) -> list[tuple[float, float]]:
     """The falling curve within the picture, cut where it comes in from above."""
     found: list[tuple[float, float]] = []
-    before: list[float] | None = None
+    before: Sequence[float] | None = None
     for x, y in curve:
         if x > right:
             break
@@ -164,4 +183,6 @@ def _point_labels(points: list[Mapping[str, Any]], across: Axis, upward: Axis) -
 
 KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "overlap": overlap, "balance": rows.balance, "dropped": rows.dropped, "placebo": placebo, "contour": contour,
+    "tipping_point": curves.tipping_point, "rosenbaum": curves.rosenbaum,
+    "specification_curve": curves.specification_curve,
 }

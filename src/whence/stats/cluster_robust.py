@@ -50,7 +50,7 @@ def bias_reduced(
     between = np.zeros((groups, q.shape[1], m))
     decided = 0
     for g, rows in enumerate(np.split(order, ends)):
-        adjust, singular = _adjustment(q[rows], power)
+        adjust, singular = adjustment(q[rows], power)
         decided += singular
         pulled = adjust(direction[rows])
         values[rows] = direction[rows] * adjust(residuals[rows, None])
@@ -58,7 +58,7 @@ def bias_reduced(
     return BiasReduced(n * scale * values, _satterthwaite(own, between), decided)
 
 
-def _adjustment(q: np.ndarray, power: Callable[[np.ndarray], np.ndarray]) -> tuple[Callable[..., np.ndarray], bool]:
+def adjustment(q: np.ndarray, power: Callable[[np.ndarray], np.ndarray]) -> tuple[Callable[..., np.ndarray], bool]:
     """v -> A v for one cluster with rows ``q`` (n_g, k), by the smaller of its two Gram matrices."""
     rows, k = q.shape
     inner = q.T @ q if k < rows else q @ q.T

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whence.stats.cluster_robust import adjustment
+
 FEW = 12  # clusters; with no more, Rademacher signs give too few different draws
 SIX = np.concatenate([-np.sqrt([0.5, 1.0, 1.5]), np.sqrt([0.5, 1.0, 1.5])])  # Webb's
 BATCH = 2_000_000  # signs held at once
@@ -55,8 +57,9 @@ def wild_cluster(
     q: (n, k), orthonormal basis of the design. direction: (n,), in its span. residuals: (n,), of the full model. All
     rows times the root of their weights. Signs: Rademacher, or Webb's six values for up to 12 clusters; every
     combination when there are no more than ``draws``. The statistic is t with CR1 errors (Cameron, Gelbach and Miller
-    2008; the algebra of MacKinnon, Nielsen and Webb 2023, section 3, in which nothing has the length of the data). The
-    interval inverts the test (Roodman et al. 2019).
+    2008), drawn from residuals that allow for what each cluster does to the fit (WCR-S of MacKinnon, Nielsen and Webb
+    2023, whose algebra keeps everything but one pass to sums by cluster). The interval inverts the test (Roodman et al.
+    2019).
     """
     _, code = np.unique(clusters, return_inverse=True)
     groups = int(code.max()) + 1
@@ -65,8 +68,12 @@ def wild_cluster(
     signs = _all(values, groups) if complete else _drawn(values, groups, draws, rng)
     statistic = _statistic(q, direction, residuals, code, groups, signs, complete)
     low, high = (_end(statistic, side, 1 - level) for side in (1, -1))
+    # Signs that are all alike only scale the data, so no p-value means less than their share.
+    smallest = float(len(values)) ** (1 - groups)
+    if smallest >= 1 - level:
+        low = None
     interval = None if low is None or high is None else (estimate - low, estimate + high)
-    return WildCluster(statistic.p_value(estimate), interval, len(statistic.fixed), complete, weights)
+    return WildCluster(max(statistic.p_value(estimate), smallest), interval, len(statistic.fixed), complete, weights)
 
 
 def _all(values: np.ndarray, groups: int) -> Iterator[np.ndarray]:
@@ -85,13 +92,11 @@ def _statistic(
     signs: Iterable[np.ndarray], complete: bool,
 ) -> _Statistic:
     along = direction / (direction @ direction)  # what one more unit of the estimate adds to restricted residuals
-
-    def sums(columns: np.ndarray) -> np.ndarray:
-        return np.column_stack([np.bincount(code, column, groups) for column in columns.T])
-
-    loading = sums(direction[:, None] * q)  # (G, k): a_g' Q_g
-    own = sums(direction[:, None] * np.column_stack([residuals, along]))  # (G, 2): a_g' e_g
-    fitted = [sums(q * rest[:, None]) for rest in (residuals, along)]  # (G, k): Q_g' e_g
+    own_error = _sums((direction * residuals)[:, None], code, groups)
+    loading = _sums(direction[:, None] * q, code, groups)  # (G, k): a_g' Q_g
+    drawn_from = _restricted(q, direction, np.column_stack([residuals, along]), code)
+    own = _sums(direction[:, None] * drawn_from, code, groups)  # (G, 2): a_g' e_g
+    fitted = [_sums(q * rest[:, None], code, groups) for rest in drawn_from.T]  # (G, k): Q_g' e_g
     found = []
     for v in signs:
         drawn = [own[:, [j]] * v for j in (0, 1)]
@@ -99,7 +104,25 @@ def _statistic(
         found.append((drawn[0].sum(axis=0), drawn[1].sum(axis=0), (d0 * d0).sum(axis=0), 2 * (d0 * d1).sum(axis=0),
                       (d1 * d1).sum(axis=0)))
     fixed, slope, *square = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return _Statistic(fixed, slope, (square[0], square[1], square[2]), float(np.sqrt((own[:, 0] ** 2).sum())), complete)
+    error = float(np.sqrt((own_error**2).sum()))
+    return _Statistic(fixed, slope, (square[0], square[1], square[2]), error, complete)
+
+
+def _sums(columns: np.ndarray, code: np.ndarray, groups: int) -> np.ndarray:
+    return np.column_stack([np.bincount(code, column, groups) for column in columns.T])
+
+
+def _restricted(q: np.ndarray, direction: np.ndarray, residuals: np.ndarray, code: np.ndarray) -> np.ndarray:
+    """Restricted residuals (n, m), each cluster's times the inverse of its block of I - H of the restricted model: the
+    residuals that the other clusters leave it (WCR-S of MacKinnon, Nielsen and Webb 2023)."""
+    across = q.T @ direction
+    rest = np.linalg.qr(np.column_stack([across, np.eye(len(across))]))[0][:, 1:]
+    basis = q @ rest
+    order = np.argsort(code, kind="stable")
+    out = np.empty_like(residuals)
+    for rows in np.split(order, np.searchsorted(code[order], np.arange(1, int(code.max()) + 1))):
+        out[rows] = adjustment(basis[rows], lambda mu: 1 / mu)[0](residuals[rows])
+    return out
 
 
 def _end(statistic: _Statistic, side: int, alpha: float) -> float | None:
