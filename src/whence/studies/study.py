@@ -93,8 +93,8 @@ class Study:
             return ((plain,), []) if isinstance(plain, Effect) else ((), [])
         unfit = {w.evidence.get("instead_of") for w in main.warnings}  # too many columns for these data, as was said
         for name in COMPARED:
-            if name == main.method or name in unfit:
-                continue
+            if name == main.method or name in unfit or (main.spec.strata and name != "difference"):
+                continue  # the others do not look within the strata of an experiment
             spec = main.spec.replace(controls=()) if name == "difference" else main.spec
             other = estimate(self.table, spec, name, self.seed, progress=progress)
             if isinstance(other, Effect):
