@@ -66,6 +66,7 @@ BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", 
 # Methods with a strategy of their own.
 OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,
        "quantile_effect": SPEC.replace(quantity="QTE"),
+       "dose_response": Spec("adjustment", ("age",), ("score",), controls=("income", "site")),
        "twfe": OVER_TIME, "group_time": OVER_TIME, "imputation": OVER_TIME,
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
