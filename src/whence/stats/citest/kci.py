@@ -31,7 +31,8 @@ FUNCTION = 1e-5  # a smaller share of a kernel left by regression says that a va
 MUCH = 0.01  # share of a kernel matrix left out for its rank that is worth saying
 PARAMETERS = (
     Parameter("kernel", "choice", "gaussian", "how rows are compared: 'gaussian', 'cosine' (one rotated qubit per "
-              "coordinate), or 'quantum' (an entangled circuit of at most 8 qubits, simulated)", choices=KERNELS),
+              "coordinate), or 'quantum' (an entangled circuit of at most 8 qubits, simulated); regression on the "
+              "others is Gaussian always", choices=KERNELS),
     Parameter("null", "choice", "gamma", "law of the statistic under independence: a gamma with its mean and variance, "
               "the weighted sum of chi-squares ('spectral'), or permutations and random signs ('resampling')",
               choices=NULLS),
@@ -134,13 +135,13 @@ class _Asked:
 
     def factor(self, names: tuple[str, ...]) -> np.ndarray:
         """(n, r) factor of the kernel matrix of the columns together."""
-        return self.memory.get(("factor", names, self.key), lambda: self._factor(names))
+        return self.memory.get(("factor", names, self.key), lambda: self._factor(names, self.kernel, self.width))
 
-    def _factor(self, names: tuple[str, ...]) -> np.ndarray:
+    def _factor(self, names: tuple[str, ...], kernel: str, width: float) -> np.ndarray:
         points = np.hstack([coordinates(self.table.column(name), self.rows) for name in names])
         if not points.shape[1]:
             return np.ones((len(points), 1))
-        column = columns_of(points, self.kernel, self.width * median_distance(points))
+        column = columns_of(points, kernel, width * median_distance(points))
         return factor(column, len(points), self.tolerance, self.most)
 
     def cut_short(self, sets: tuple[tuple[str, ...], ...]) -> tuple[Remark, ...]:
@@ -159,7 +160,13 @@ class _Asked:
         return f - f.mean(axis=0)
 
     def basis(self, given: tuple[str, ...]) -> Basis:
-        found = self.memory.get(("basis", given, self.key), lambda: _packed(basis_of(self.factor(given))))
+        """Directions of regression on the columns, of the Gaussian kernel always: circuits make waves of a few lengths
+        only, and would leave any other influence of the columns in both residuals."""
+        def made() -> np.ndarray:
+            gaussian = self.kernel == "gaussian"
+            return _packed(basis_of(self.factor(given) if gaussian else self._factor(given, "gaussian", 1.0)))
+
+        found = self.memory.get(("basis", given, self.key), made)
         return Basis(found[1:], found[0])
 
     def residual(self, name: str, given: tuple[str, ...]) -> tuple[np.ndarray, np.ndarray]:
