@@ -14,7 +14,8 @@
 
 struct Scratch {
     std::vector<double> rows, left, with;
-    std::vector<int32_t> config, cells, totals, order;
+    std::vector<int32_t> config, cells, totals, order, rare, full;
+    std::vector<uint64_t> bits;
 };
 
 class Score {

@@ -8,6 +8,7 @@
 
 #include <algorithm>
 
+#include "bit_counts.hpp"
 #include "score.hpp"
 
 class DiscreteScore final : public Score {
@@ -21,7 +22,8 @@ class DiscreteScore final : public Score {
                   double structure, int whole, int copies, std::vector<double> regret)
         : Score(int(cards.size())), codes_(std::move(codes)), cards_(std::move(cards)), n_(n), kind_(kind),
           strength_(strength), structure_(structure), whole_(whole), copies_(copies), unit_(1.0 / copies),
-          rows_(whole + double(n - whole) / copies), regret_(std::move(regret)) {}
+          rows_(whole + double(n - whole) / copies), regret_(std::move(regret)),
+          bits_(codes_, cards_, n) {}
 
     double local(int y, const int32_t *parents, int k, Scratch &s) const override {
         const int32_t groups = configurations(y, parents, k, s);
@@ -31,8 +33,9 @@ class DiscreteScore final : public Score {
         return value(s.cells.data(), groups, combinations(parents, k), cards_[y], k);
     }
 
-    // Four candidates are counted in one pass: rows that fall in the same cell one after the other would wait for
-    // each other's count, and four tables give the processor something else to do.
+    // Cells with many rows are counted as bit sets. The other rows are counted four candidates in one pass: rows that
+    // fall in the same cell one after the other would wait for each other's count, and four tables give the processor
+    // something else to do.
     void additions(int y, const int32_t *parents, int k, double, double *out, Scratch &s) const override {
         const int32_t groups = configurations(y, parents, k, s), r = cards_[y], width = groups * r;
         const double known = combinations(parents, k);
@@ -41,6 +44,7 @@ class DiscreteScore final : public Score {
             out[z] = -std::numeric_limits<double>::infinity();
             if (z != y && std::find(parents, parents + k, z) == parents + k) s.order.push_back(z);
         }
+        divide(width, s);
         for (size_t from = 0; from < s.order.size(); from += 4) {
             const uint8_t *x[4];
             size_t starts[5] = {0};
@@ -52,14 +56,14 @@ class DiscreteScore final : public Score {
             s.cells.assign(starts[4], 0);
             int32_t *c0 = s.cells.data(), *c1 = c0 + starts[1], *c2 = c0 + starts[2], *c3 = c0 + starts[3];
             const int32_t *config = s.config.data();
-            for (int i = 0, end = whole_, each = copies_; i < n_; end = n_, each = 1)
-                for (; i < end; ++i) {
-                    const int32_t cell = config[i];
-                    c0[x[0][i] * width + cell] += each, c1[x[1][i] * width + cell] += each;
-                    c2[x[2][i] * width + cell] += each, c3[x[3][i] * width + cell] += each;
-                }
+            for (int32_t i : s.rare) {
+                const int32_t cell = config[i], each = i < whole_ ? copies_ : 1;
+                c0[x[0][i] * width + cell] += each, c1[x[1][i] * width + cell] += each;
+                c2[x[2][i] * width + cell] += each, c3[x[3][i] * width + cell] += each;
+            }
             for (size_t t = 0; t < 4 && from + t < s.order.size(); ++t) {
                 const int32_t z = s.order[from + t];
+                count_full(z, width, s.cells.data() + starts[t], s);
                 out[z] = value(s.cells.data() + starts[t], groups * cards_[z], known * cards_[z], r, k + 1);
             }
         }
@@ -70,6 +74,39 @@ class DiscreteScore final : public Score {
         double q = 1.0;
         for (int j = 0; j < k; ++j) q *= cards_[parents[j]];
         return q;
+    }
+
+    // s.full: the cells of s.config whose rows are counted faster as a bit set, each with its rows (s.bits) and their
+    // number (s.totals); s.rare: the rows of all others.
+    void divide(int32_t width, Scratch &s) const {
+        s.totals.assign(width, 0);
+        for (int i = 0; i < n_; ++i) ++s.totals[s.config[i]];
+        // A row costs an addition for each candidate, a bit set a little less than half of that for each word and level.
+        const double enough = copies_ > 1 ? n_ + 1.0 : 0.4 * double(bits_.levels() * bits_.words()) / double(size);
+        s.full.clear(), s.rare.clear();
+        std::vector<int32_t> place(width, -1);
+        for (int32_t c = 0; c < width; ++c)
+            if (s.totals[c] >= enough) place[c] = int32_t(s.full.size()), s.full.push_back(c);
+        s.bits.assign(s.full.size() * bits_.words(), 0);
+        for (int i = 0; i < n_; ++i) {
+            const int32_t at = place[s.config[i]];
+            if (at < 0) s.rare.push_back(i);
+            else s.bits[at * bits_.words() + (i >> 6)] |= uint64_t(1) << (i & 63);
+        }
+    }
+
+    // Adds the rows of s.full to the counts (levels of z, width) of a candidate z.
+    void count_full(int z, int32_t width, int32_t *counts, const Scratch &s) const {
+        for (size_t f = 0; f < s.full.size(); ++f) {
+            const int32_t cell = s.full[f];
+            int32_t rest = s.totals[cell];
+            for (int32_t v = 1; v < cards_[z]; ++v) {
+                const int32_t both = shared(&s.bits[f * bits_.words()], bits_.of(z, v), bits_.words());
+                counts[size_t(v) * width + cell] += both;
+                rest -= both;
+            }
+            counts[cell] += rest;
+        }
     }
 
     // s.config[i]: row i's cell, the number of its combination of parent values among those that occur times the
@@ -140,4 +177,5 @@ class DiscreteScore final : public Score {
     const int whole_, copies_;
     const double unit_, rows_;  // what a count is worth, and the rows there are in truth
     const std::vector<double> regret_;
+    const LevelBits bits_;
 };
