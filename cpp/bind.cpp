@@ -8,6 +8,7 @@ void bind_counts(nb::module_ &m);
 void bind_dag_sums(nb::module_ &m);
 void bind_families(nb::module_ &m);
 void bind_ges(nb::module_ &m);
+void bind_order_search(nb::module_ &m);
 void bind_score_by_child(nb::module_ &m);
 void bind_scores(nb::module_ &m);
 void bind_skeleton_discrete(nb::module_ &m);
@@ -23,6 +24,7 @@ NB_MODULE(_native, m) {
     bind_counts(m);
     bind_ges(m);
     bind_families(m);
+    bind_order_search(m);
     bind_dag_sums(m);
     bind_skeleton_discrete(m);
     bind_skeleton_gaps(m);

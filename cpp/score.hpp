@@ -41,6 +41,13 @@ class Score {
         }
     }
 
+    // The most that y's parents could add to its fit, free of charge; what `ceiling` needs to know once.
+    virtual double top(int, Scratch &) const { return std::numeric_limits<double>::infinity(); }
+
+    // At least local(y, T) for every T that holds the k variables in `parents`; top: of y, infinite when nothing is
+    // known.
+    virtual double ceiling(int, const int32_t *, int, double top, Scratch &) const { return top; }
+
     // out[j] = local(y, parents without parents[j]).
     virtual void removals(int y, const int32_t *parents, int k, double *out, Scratch &scratch) const {
         std::vector<int32_t> fewer(k > 0 ? k - 1 : 0);

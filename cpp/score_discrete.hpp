@@ -69,6 +69,28 @@ class DiscreteScore final : public Score {
         }
     }
 
+    double top(int y, Scratch &s) const override {
+        if (kind_ == QNML || structure_ > 0.0) return std::numeric_limits<double>::infinity();
+        if (kind_ == BDEU) return 0.0;
+        std::vector<int32_t> all;
+        for (int z = 0; z < size; ++z)
+            if (z != y) all.push_back(z);
+        const int k = int(all.size());
+        const double price = strength_ / 2 * std::log(rows_) * (cards_[y] - 1);
+        // Parents that fit perfectly, where their combinations are too many for the price to be a number.
+        const double q = combinations(all.data(), k);
+        return q > 1e6 ? 0.0 : local(y, all.data(), k, s) + price * q - structure_ * k;
+    }
+
+    // BIC: more parents cost more. BDeu: the first row of each combination of parent values has probability 1 / r, and
+    // more parents have at least as many combinations.
+    double ceiling(int y, const int32_t *parents, int k, double top, Scratch &s) const override {
+        const double start = top + structure_ * k;
+        if (kind_ == QNML || structure_ > 0.0) return top;
+        if (kind_ == BIC) return start - strength_ / 2 * std::log(rows_) * (cards_[y] - 1) * combinations(parents, k);
+        return copies_ > 1 ? start : start - configurations(y, parents, k, s) * std::log(double(cards_[y]));
+    }
+
   private:
     double combinations(const int32_t *parents, int k) const {
         double q = 1.0;

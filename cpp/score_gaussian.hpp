@@ -133,6 +133,22 @@ class GaussianScore final : public Score {
         }
     }
 
+    // With a price that rises with each parent: the fit of all other variables.
+    double top(int y, Scratch &s) const override {
+        bool known = weight_ == 0.0 && size <= int(level_.size());
+        for (size_t k = 1; k < level_.size(); ++k)
+            known = known && level_[k] <= level_[k - 1] && slope_[k] == slope_[0];
+        if (!known) return std::numeric_limits<double>::infinity();
+        std::vector<int32_t> all;
+        for (int z = 0; z < size; ++z)
+            if (z != y) all.push_back(z);
+        const double value = local(y, all.data(), size - 1, s);
+        return value == NONE ? -NONE : value - level_[size - 1];
+    }
+    double ceiling(int, const int32_t *, int k, double top, Scratch &) const override {
+        return top + (k < int(level_.size()) ? level_[k] : 0.0);
+    }
+
   private:
     static constexpr double COLLINEAR = 1e-10;  // a share of variance below this is rounding error
     static constexpr double NONE = -std::numeric_limits<double>::infinity();

@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import heapq
-import itertools
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,16 +14,18 @@ from whence.core.progress import SILENT, Progress
 from whence.core.result import Remark
 from whence.discovery.dag_sums import MOST_COLUMNS as MOST_FOR_TABLES
 from whence.discovery.dag_sums import best_parents, family_scores, marks_of, no_graph
+from whence.discovery.independence import threads
 from whence.discovery.learned import Learned, constraints
 from whence.discovery.scored import SCORE_ASSUMPTIONS, SCORE_PARAMETERS, Scored, learned_dag
 from whence.graphs.bits import closure, ones
 from whence.graphs.graph import ARROW
 from whence.graphs.knowledge import Knowledge
-from whence.kernels.subset_dp_ref import unpacked
+from whence.kernels import order_search, scores
 from whence.stats.score.score import Kernel
 
-MOST_COLUMNS, MOST_STATES = 30, 1_000_000
+MOST_COLUMNS, MOST_STATES, MOST_SETS = 30, 4_000_000, 10_000_000
 FULL_TABLES = 15  # columns up to which every set of parents is scored
+SWEEPS = 100
 Sets = list[list[tuple[float, int]]]  # per variable: score and parents as a mask, best first
 
 CARD = Card(
@@ -60,8 +60,8 @@ def exact(asked: Scored, knowledge: Knowledge | None, parameters: Mapping[str, A
           progress: Progress = SILENT) -> Learned:
     """Learns the class of the best-scoring DAG; both ways give a graph of the same score.
 
-    Raises ``WhenceError``: ``too_many_columns``, ``no_graph``, and ``too_hard`` when A* meets more than a million sets
-    of variables.
+    Raises ``WhenceError``: ``too_many_columns``, ``no_graph``, and ``too_hard`` when A* meets more than four million
+    sets of variables.
     """
     d = len(asked.names)
     most = FULL_TABLES - 1 if d <= FULL_TABLES else 6 if d <= MOST_FOR_TABLES else 4
@@ -75,72 +75,49 @@ def exact(asked: Scored, knowledge: Knowledge | None, parameters: Mapping[str, A
     may, required = constraints(asked.names, knowledge)
     progress.begin("exact search")
     details: dict[str, Any] = {"search": search, "max_parents": most}
+    limited = most < d - 1
     if search == "dp":
         parents = best_parents(family_scores(asked.score.kernel, may, required, most))
     else:
-        sets = useful_sets(asked.score.kernel, may, required, most)
-        parents, details["states"] = shortest_path(sets)
-        details["useful_sets"] = sum(map(len, sets))
+        sets, left_out = useful_sets(asked.score.kernel, may, required, most)
+        parents, details["states"] = shortest_path(sets, () if required.any() else _near_best(asked.score.kernel, may))
+        details |= {"useful_sets": sum(map(len, sets)), "limit_proved_harmless": not left_out}
+        limited = left_out
     progress.end()
     remarks = ()
-    if most < d - 1 and parameters["max_parents"] is None:
+    if limited and parameters["max_parents"] is None:
         text = f"With {d} columns, graphs with more than {most} parents of one variable were left out."
         remarks = (Remark("parents_limited", text, (), {"max_parents": most}),)
     return learned_dag(asked, marks_of(parents) == ARROW, may, knowledge, remarks, details)
 
 
-def useful_sets(kernel: Kernel, may: np.ndarray, required: np.ndarray, most: int) -> Sets:
-    """The sets of parents that score higher than each of their subsets; no other can be in a best graph.
+def useful_sets(kernel: Kernel, may: np.ndarray, required: np.ndarray, most: int) -> tuple[Sets, bool]:
+    """The sets of up to ``most`` parents that score higher than each of their subsets, no other can be in a best graph;
+    and whether larger ones were left out that might be.
 
-    may, required: bool (d, d), [i, j] for i -> j. Raises ``WhenceError`` (``no_graph``).
+    may, required: bool (d, d), [i, j] for i -> j. A branch ends where the score is known not to rise any more: for BIC
+    where the price exceeds what is left to fit, for BDeu where the parents' combinations do (``Score::ceiling``).
+    Raises ``WhenceError`` (``no_graph``; ``too_hard`` for more than ten million sets of one size).
     """
-    d = len(may)
-    if d > MOST_FOR_TABLES:
-        found = [_level_by_level(kernel, y, may[:, y], required[:, y], most) for y in range(d)]
-    else:
-        scores = family_scores(kernel, may, required, most)
-        found = [_not_dominated(scores[y], y) for y in range(d)]
-    if not all(found):
+    into, held = (np.ascontiguousarray(given.T, dtype=np.uint8) for given in (may, required))
+    values, sets, ended = order_search.useful_sets(kernel, into, held, most, MOST_SETS, threads())
+    if not all(sets):
         raise no_graph()
-    return [sorted(sets, key=lambda pair: (-pair[0], pair[1].bit_count(), pair[1])) for sets in found]
+    if min(ended) < most:
+        raise WhenceError(f"There are more than {MOST_SETS:,} sets of {min(ended) + 1} parents of one variable.",
+                          code="too_hard", value=most, allowed=f"max_parents of at most {min(ended)}",
+                          hint="Lower max_parents, or use method 'boss'.")
+    ordered = [sorted(zip(v, s, strict=True), key=lambda pair: (-pair[0], pair[1].bit_count(), pair[1]))
+               for v, s in zip(values, sets, strict=True)]
+    return ordered, min(ended) == most
 
 
-def _not_dominated(scores: np.ndarray, y: int) -> list[tuple[float, int]]:
-    best, proper, numbers = scores.copy(), np.full(len(scores), -math.inf), np.arange(len(scores))
-    bits = range(len(scores).bit_length() - 1)
-    for b in bits:
-        with_b = (numbers >> b & 1) > 0
-        best[with_b] = np.maximum(best[with_b], best[~with_b])
-    for b in bits:
-        with_b = (numbers >> b & 1) > 0
-        proper[with_b] = np.maximum(proper[with_b], best[~with_b])
-    kept = np.flatnonzero(scores > proper)
-    return list(zip(scores[kept].tolist(), unpacked(kept, y).tolist(), strict=True))
-
-
-def _level_by_level(kernel: Kernel, y: int, may: np.ndarray, required: np.ndarray, most: int
-                    ) -> list[tuple[float, int]]:
-    held = sum(1 << int(z) for z in np.flatnonzero(required))
-    free = [int(z) for z in np.flatnonzero(may & ~required)]
-    out, smaller = [], {held: -math.inf}
-    for k in range(most - held.bit_count() + 1):
-        best: dict[int, float] = {}
-        for chosen in itertools.combinations(free, k):
-            of = held | sum(1 << z for z in chosen)
-            value = kernel.local(y, np.array(ones(of), dtype=np.int32))
-            below = max((smaller[of & ~(1 << z)] for z in chosen), default=-math.inf)
-            if value > below:
-                out.append((value, of))
-            best[of] = max(value, below)
-        smaller = best
-    return out
-
-
-def shortest_path(sets: Sets) -> tuple[np.ndarray, int]:
+def shortest_path(sets: Sets, order: Sequence[int] = ()) -> tuple[np.ndarray, int]:
     """Parents, as masks (d,), of the best DAG with families from ``sets``, and how many sets of variables were met.
 
     Fan, Malone and Yuan (2014), section 3: variables that cannot be upstream of each other are placed apart, one
-    strongly connected component of the graph of possible parents after the other.
+    strongly connected component of the graph of possible parents after the other. order: of all variables; what is
+    worse than the best graph in it is not pursued. Raises ``WhenceError``: ``no_graph``, ``too_hard``.
     """
     d = len(sets)
     possible = [0] * d
@@ -148,54 +125,40 @@ def shortest_path(sets: Sets) -> tuple[np.ndarray, int]:
         for _, of in options:
             possible[y] |= of
     above = [closure(possible, 1 << y) for y in range(d)]
-    parents, met, placed = np.zeros(d, dtype=np.int64), 0, 0
+    values, masks = [[v for v, _ in s] for s in sets], [[m for _, m in s] for s in sets]
+    parents, met, placed = np.zeros(d, dtype=np.uint32), 0, 0
     for y in sorted(range(d), key=lambda y: (above[y].bit_count(), y)):
         if placed >> y & 1:
             continue
         component = [z for z in ones(above[y]) if above[z] >> y & 1]
-        met += _order_component(sets, component, placed, parents, met)
-        placed |= sum(1 << z for z in component)
-    return parents, met
-
-
-def _best_within(options: list[tuple[float, int]], inside: int) -> tuple[float, int] | None:
-    return next(((score, of) for score, of in options if not of & ~inside), None)
-
-
-def _order_component(sets: Sets, component: list[int], placed: int, parents: np.ndarray, met: int) -> int:
-    """A* of Yuan and Malone (2013), algorithm 1: each variable joins the sets before it with its best parents among
-    them. The bound lets the variables left choose among all: it never exceeds what can be reached."""
-    goal = placed | sum(1 << v for v in component)
-    bound = {v: best[0] for v in component if (best := _best_within(sets[v], goal & ~(1 << v))) is not None}
-    if len(bound) < len(component):
-        raise no_graph()
-    value, came = {placed: 0.0}, {placed: (-1, 0)}
-    heap, done = [(-sum(bound.values()), placed)], set[int]()
-    while heap:
-        estimate, inside = heapq.heappop(heap)
-        if inside in done:
-            continue
-        done.add(inside)
-        if inside == goal:
-            break
-        for v in component:
-            if inside >> v & 1 or (best := _best_within(sets[v], inside)) is None:
-                continue
-            larger, total = inside | 1 << v, value[inside] + best[0]
-            if total > value.get(larger, -math.inf):
-                value[larger], came[larger] = total, (v, best[1])
-                heapq.heappush(heap, (estimate + bound[v] - best[0], larger))
-        if met + len(value) > MOST_STATES:
+        least = _reached(sets, [z for z in order if z in component], placed)
+        states = order_search.best_order(values, masks, component, placed, least, MOST_STATES, parents)
+        if not states:
+            raise no_graph()
+        if states < 0:
             raise WhenceError(
                 f"More than {MOST_STATES:,} sets of variables are in play: the data leave no sparse graph.",
-                code="too_hard", value=len(sets), allowed=f"at most {MOST_STATES:,} sets",
+                code="too_hard", value=d, allowed=f"at most {MOST_STATES:,} sets",
                 hint="Lower max_parents, raise penalty, or use method 'boss'.",
             )
-    if goal not in done:
-        raise no_graph()
-    inside = goal
-    while inside != placed:
-        v, of = came[inside]
-        parents[v] = of
-        inside &= ~(1 << v)
-    return len(value)
+        met += states
+        placed |= sum(1 << z for z in component)
+    return parents.astype(np.int64), met
+
+
+def _reached(sets: Sets, order: list[int], placed: int) -> float:
+    """A little less than the score of the best graph in which the variables come in this order after ``placed``."""
+    total = 0.0 if order else -math.inf
+    for v in order:
+        total += next((value for value, of in sets[v] if not of & ~placed), -math.inf)
+        placed |= 1 << v
+    return total - 1e-6 - 1e-9 * abs(total)
+
+
+def _near_best(kernel: Kernel, may: np.ndarray) -> list[int]:
+    """The order that one order search ends at (``boss``)."""
+    d = len(may)
+    into, none = np.ascontiguousarray(may.T, dtype=np.uint8), np.zeros((d, d), dtype=np.uint8)
+    order = np.arange(d, dtype=np.int32)
+    scores.boss(kernel, into, none, none, np.zeros((0, 1, 2), dtype=np.int32), SWEEPS, order, none.copy())
+    return order.tolist()
