@@ -194,3 +194,85 @@ def test_missing_instruments_cost_rows_that_are_counted() -> None:
     found = estimate(data, spec_for())
     assert found.n == 460 and any(w.code == "rows_dropped" for w in found.warnings)
     assert isinstance(whence.check(whence.read(data), found), list)
+
+
+def encouraged(seed: int = 0, n: int = 4000, always: float = 0.0) -> dict[str, Any]:
+    """A letter drawn by lot; the effect of those who take the course because of it is 2."""
+    rng = generator(seed, "letter")
+    z, u = rng.integers(0, 2, n), rng.normal(size=n)
+    complier, taker = rng.random(n) < 0.6, rng.random(n) < always
+    d = np.where(taker, 1, z * complier)
+    return {"letter": np.where(z == 1, "sent", "kept"), "course": d, "y": 2.0 * d + u + complier + rng.normal(size=n)}
+
+
+ENCOURAGED = Spec("iv", ("course",), ("y",), instruments=("letter",))
+
+
+def test_encouragement_tells_itt_first_stage_and_take_up() -> None:
+    data = encouraged()
+    found = estimate(data, ENCOURAGED)
+    told = found.diagnostics["encouragement"]
+    sent, d, y = data["letter"] == "sent", data["course"], data["y"]
+    assert told["of"] == "sent vs kept"
+    assert told["itt"] == pytest.approx(y[sent].mean() - y[~sent].mean())
+    assert told["first_stage"] == pytest.approx(d[sent].mean() - d[~sent].mean())
+    assert found.estimate == pytest.approx(told["itt"] / told["first_stage"])
+    plain = {"letter": data["letter"], "y": y, "course": d}
+    for what, outcome in (("itt", "y"), ("first_stage", "course")):
+        by_hand = estimate(plain, Spec("rct", ("letter",), (outcome,)), "regression", covariance="HC1")
+        assert told[f"{what}_error"] == pytest.approx(by_hand.standard_error, rel=1e-6)
+    assert told["take_up"] == pytest.approx({"sent": d[sent].mean(), "kept": 0.0})
+    assert told["one_sided"] == "nobody_else_treated"
+    assert "ATT" in next(w.text for w in found.warnings if w.code == "one_sided_take_up")
+
+
+def test_two_sided_take_up_is_not_flagged() -> None:
+    found = estimate(encouraged(always=0.2), ENCOURAGED)
+    assert found.diagnostics["encouragement"]["one_sided"] is None
+    assert "one_sided_take_up" not in {w.code for w in found.warnings}
+
+
+def test_many_weak_instruments_are_said() -> None:
+    data = simulated(4, n=300, strength=0.03, instruments=8)
+    found = estimate(data, spec_for(8), interval="wald")
+    codes = {w.code for w in found.warnings} if found else {found.code}
+    assert codes & {"many_instruments", "weak_instrument"}
+    strong = estimate(simulated(4, n=300, instruments=8), spec_for(8))
+    assert "many_instruments" not in {w.code for w in strong.warnings}
+
+
+@pytest.mark.parametrize("kind", ["HC0", "HC2", "HC3", "CR1", "CR2", "CR3"])
+def test_errors_by_matrices(kind: str) -> None:
+    """Sandwiches of the second stage's design, with blocks of its hat matrix."""
+    data = simulated(6, n=240, groups=12, strength=2.0)
+    groups = np.array(data["g"])
+    found = estimate(data, spec_for(cluster="g" if kind[0] == "C" else None), covariance=kind, interval="wald")
+    n = 240
+    w = np.column_stack([np.ones(n), data["x"]])
+    z, x = np.column_stack([w, data["z"]]), np.column_stack([data["d"], w])
+    second = z @ np.linalg.solve(z.T @ z, z.T @ x)
+    bread = np.linalg.inv(second.T @ second)
+    u = data["y"] - x @ (bread @ second.T @ data["y"])
+    hat = second @ bread @ second.T
+    direction, total = second @ bread[:, 0], 0.0
+    for one in (sorted(set(groups)) if kind[0] == "C" else range(n)):
+        inside = groups == one if kind[0] == "C" else np.arange(n) == one
+        values, vectors = np.linalg.eigh(np.eye(inside.sum()) - hat[np.ix_(inside, inside)])
+        power = {"HC0": 0.0, "HC2": -0.5, "HC3": -1.0, "CR1": 0.0, "CR2": -0.5, "CR3": -1.0}[kind]
+        total += float(direction[inside] @ (vectors * values**power) @ vectors.T @ u[inside]) ** 2
+    factor = {"CR1": 12 / 11 * (n - 1) / (n - 3), "CR3": 11 / 12}.get(kind, 1.0)
+    assert found.standard_error == pytest.approx(np.sqrt(factor * total), rel=1e-8)
+
+
+def test_strength_and_anderson_rubin_follow_the_covariance() -> None:
+    data = simulated(7, n=200) | {"day": np.arange(200)}
+    rows = estimate(data, spec_for(), interval="anderson_rubin")
+    none = estimate(data, spec_for(time="day"), interval="anderson_rubin", covariance="hac", lags=0)
+    some = estimate(data, spec_for(time="day"), interval="anderson_rubin", covariance="hac", lags=8)
+    assert none.diagnostics["effective_f"] == pytest.approx(rows.diagnostics["effective_f"])
+    assert none.diagnostics["anderson_rubin"] == pytest.approx(rows.diagnostics["anderson_rubin"], rel=0.01)
+    assert some.diagnostics["effective_f"] != pytest.approx(rows.diagnostics["effective_f"], rel=0.01)
+    assert some.own_interval and "8 lags" in some.errors
+    with pytest.raises(WhenceError) as caught:
+        some - rows
+    assert caught.value.code == "own_interval"
