@@ -127,6 +127,7 @@ def test_a_discovery_shows_over_which_levels_its_edges_hold(method: str) -> None
     assert widths == sorted(widths) and all(h.low <= 0.013 <= h.high for _, _, h in held)
     assert f"a {held[0][2].edge} {held[0][1]}: " in repr(found)
     assert found._repr_html_().count("<svg") == 2
+    assert f"p at most {found.evidence.of('a', 'c').p_value:.3g}" in found._repr_html_()
     assert found.to_dict()["alpha_path"]["pairs"]
     plain = discover(data, method, known, alpha=0.013)
     assert plain.alpha_path is None and plain.graph == found.graph

@@ -105,3 +105,16 @@ def test_what_cannot_be_asked_is_refused_or_said() -> None:
     with pytest.raises(WhenceError) as error:
         production_line(10, machines=3, sensors=2)
     assert error.value.code == "bad_parameter"
+
+
+def test_causes_hidden_by_exact_relations_are_said() -> None:
+    rng = np.random.default_rng(6)
+    a, b, noise = rng.standard_normal((3, 500))
+    data = {"a": a, "b": b, "both": a + b, "sum": 2 * a - b, "y": a + 2 * b + noise}
+    known = Knowledge(tiers=(("a",), ("b",), ("both",), ("sum",), ("y",)))
+    told = {r.code: r for r in discover(data, "ordered_selection", known).warnings}
+    cases = told["determined_cause"].evidence["cases"]
+    assert {z for z, y, *_ in cases if y == "y"} >= {"a", "b", "both", "sum"} - set(cases[-1][2:])
+    assert {row[1] for row in told["exact_relation"].evidence["cases"]} >= {"both"}
+    plain = discover({"a": a, "b": b, "y": a + noise}, "ordered_selection", Knowledge(tiers=(("a",), ("b",), ("y",))))
+    assert not {r.code for r in plain.warnings} & {"determined_cause", "exact_relation"}

@@ -10,11 +10,12 @@ import numpy as np
 
 from whence.core.card import Card
 from whence.core.progress import SILENT, Progress
+from whence.core.result import Remark
 from whence.discovery.ancestral_knowledge import Held
 from whence.discovery.ancestral_orientation import judged, orient, start
 from whence.discovery.boss import CARD as BOSS
 from whence.discovery.boss import boss
-from whence.discovery.evidence import PairTable, pair_index
+from whence.discovery.evidence import PairTable, named_pairs, pair_index
 from whence.discovery.fci import ALPHA, ASSUMPTIONS, MAX_CONDITIONING, MAX_PATH, RULES, TEST, learned_pag
 from whence.discovery.independence import Level, Tests
 from whence.discovery.learned import Learned
@@ -89,7 +90,22 @@ def _thinned(
     found = skeleton(tests, names, joined, fixed, alpha, largest, progress)
     told = tuple(r for r in found.remarks
                  if r.code != "required_edge_unsupported" or _is_required(names, required, r.about))
-    return replace(found, evidence=_with_apart(found, tests, dag, joined, alpha, upper(required)), remarks=told)
+    evidence = _with_apart(found, tests, dag, joined, alpha, upper(required))
+    alone = np.flatnonzero(upper(~joined) & np.isnan(evidence.p_value))
+    return replace(found, evidence=evidence, remarks=(*told, *_by_score_alone(names, alone)))
+
+
+def _by_score_alone(names: tuple[str, ...], pairs: np.ndarray) -> list[Remark]:
+    """A remark on the pairs the score leaves apart where no test could be made."""
+    if not len(pairs):
+        return []
+    named = named_pairs(names, pairs)
+    text = (
+        f"{len(pairs):,} pairs, such as {named[0][0]} and {named[0][1]}, are apart because the score has no use for an "
+        "edge; no test of them could be made, as others determine them or too few rows are left."
+    )
+    about = tuple(sorted({name for pair in named for name in pair}))
+    return [Remark("apart_by_score_alone", text, about, {"pairs": named[:50]})]
 
 
 def _is_required(names: tuple[str, ...], required: np.ndarray, pair: tuple[str, ...]) -> bool:

@@ -17,7 +17,7 @@ from whence.core.result import Provenance, Refused, Remark, fields_to_plain, ver
 from whence.data.table import Table
 from whence.discovery.columns import Columns, Prepared, columns_of, prepare
 from whence.discovery.evidence import PairTable, TripleEvidence
-from whence.discovery.learned import EdgeScores, Learned
+from whence.discovery.learned import EdgeScore, EdgeScores, Learned
 from whence.discovery.scored import Scored, scored
 from whence.discovery.stability import Stability, bootstrap
 from whence.discovery.targets import under_interventions
@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 
 DEFAULT = "pc"
 _SHOWN = 20  # edges whose levels are listed
+_ROWS = 200  # edges whose evidence is listed
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,8 +78,27 @@ class Discovery:
         notes = "".join(f"<li>{html.escape(str(remark))}</li>" for remark in self.warnings)
         said = f"Learned by {html.escape(self.method)} from {self.table['rows']:,} rows."
         levels = self.alpha_path._repr_html_() if self.alpha_path else ""
-        shown = f"<figure>{picture}<figcaption>{said}</figcaption></figure>{levels}"
+        shown = f"<figure>{picture}<figcaption>{said}</figcaption></figure>{self._evidence_html()}{levels}"
         return shown + (f"<ul>{notes}</ul>" if notes else "")
+
+
+    def _evidence_html(self) -> str:
+        """A table of the edges, folded away: what speaks for each."""
+        edges = self.graph.edges()
+        if not edges:
+            return ""
+        rows = []
+        for a, edge, b in edges[:_ROWS]:
+            told = self.evidence.of(a, b)
+            if isinstance(told, EdgeScore):
+                why = "" if told.loss is None else f"score falls by {told.loss:.4g} without it"
+            else:
+                given = f" given {', '.join(told.given)}" if told.given else ""
+                why = "no test could be made" if told.p_value is None else f"p at most {told.p_value:.3g}{given}"
+            why = "required by knowledge" if told.decided_by == "knowledge" else why
+            rows.append(f"<tr><td>{html.escape(f'{a} {edge} {b}')}</td><td>{html.escape(why)}</td></tr>")
+        more = f"<p>and {len(edges) - _ROWS:,} more in .evidence</p>" if len(edges) > _ROWS else ""
+        return f"<details><summary>What speaks for each edge</summary><table>{''.join(rows)}</table>{more}</details>"
 
 
 def discover(

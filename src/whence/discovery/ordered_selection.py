@@ -140,6 +140,22 @@ class _Selection:
         gain, n = self.additions(y, parents, (z,))
         return float(gain[0]), int(n[0])
 
+    def determined(self, y: int, parents: Sequence[int]) -> tuple[list[int], list[int]]:
+        """The other candidates that the parents determine exactly, and those that with the parents determine y."""
+        others = [z for z in np.flatnonzero(self.may[:, y]).tolist() if z not in parents]
+        if not others:
+            return [], []
+        k = len(parents)
+        cov, n = self.moments.covariances((*parents, y), others)
+        order = [*range(k), k + 1, k]  # parents, the new one, y
+        cov = cov[:, order][:, :, order]
+        enough = n >= max(self.fewest_rows, k + 5)
+        free = _factors(cov[:, : k + 1, : k + 1])[1]
+        whole = _factors(cov)[1]
+        varies = cov.diagonal(axis1=1, axis2=2)[:, k] > 1e-24
+        return ([z for z, bad in zip(others, enough & ~free & varies, strict=True) if bad],
+                [z for z, bad in zip(others, enough & free & ~whole, strict=True) if bad])
+
     def causes(self, y: int, candidates: Sequence[int]) -> _Chosen:
         """Forward selection with a look back after every step."""
         allowed = [z for z in candidates if self.may[z, y]]
@@ -222,8 +238,34 @@ def _learned(names: tuple[str, ...], parents: Mapping[int, _Chosen], required: n
     rows.sort(key=lambda row: (row.a, row.b))
     graph = class_under(names, marks, may, knowledge)
     details = {"rows_per_family": [min(used), max(used)] if used else []}
-    return Learned(graph, EdgeScores(tuple(rows)), (), tuple(_remarks(names, used, may, select)),
+    remarks = (*_remarks(names, used, may, select), *_determined(names, parents, select))
+    return Learned(graph, EdgeScores(tuple(rows)), (), remarks,
                    sum(c.gain for c in parents.values()), details)
+
+
+def _determined(names: tuple[str, ...], parents: Mapping[int, _Chosen], select: _Selection) -> list[Remark]:
+    """Causes that exact relations between columns hide from the comparison."""
+    by_causes, with_causes = [], []
+    for y, chosen in sorted(parents.items()):
+        earlier, exact = select.determined(y, chosen.parents)
+        by_causes += [[names[z], names[y], *(names[p] for p in chosen.parents)] for z in earlier]
+        with_causes += [[names[z], names[y], *(names[p] for p in chosen.parents)] for z in exact]
+    out = []
+    for code, found, text in (
+        ("determined_cause", by_causes, "{z} is determined exactly by the causes found for {y} ({causes}); the data "
+         "cannot say whether {z} is one of them, or stands in the place of one."),
+        ("exact_relation", with_causes, "{causes}{z} determine{s} {y} exactly, without noise; whether {z} is a cause "
+         "of {y} was not asked, since nothing is left to compare."),
+    ):
+        if found:
+            z, y, *causes = found[0]
+            told = ", ".join(causes)
+            with_z = f"{told} and " if causes and code == "exact_relation" else told
+            first = text.format(z=z, y=y, causes=with_z, s="" if causes else "s")
+            more = f" So it is for {len(found) - 1} more." if len(found) > 1 else ""
+            about = tuple(sorted({n for row in found for n in row}))
+            out.append(Remark(code, first + more, about, {"cases": found[:50]}))
+    return out
 
 
 def _remarks(names: tuple[str, ...], used: list[int], may: np.ndarray, select: _Selection) -> list[Remark]:
