@@ -53,7 +53,7 @@ def test_easy(sample, spec, method, quantity, n, params):
     ("entropy_balancing", "ATE", 300, 30, {}),
     ("matching", "ATE", 120, None, {}), ("matching", "ATT", 120, None, {"neighbours": 1}),
     ("matching", "ATE", 200, None, {"metric": "propensity"}),
-    ("ipw", "ATO", 100, None, {}), ("ipw", "ATO", 300, 30, {}),
+    ("ipw", "ATO", 120, None, {"degree": 1}), ("ipw", "ATO", 300, 30, {}),
 ])
 def test_few_rows_and_clusters(sample, spec, method, quantity, n, clusters, params):
     truth = 1.0 if quantity == "ATE" else truth_of(quantity)
