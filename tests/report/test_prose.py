@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from whence.estimation.effect import summarise
 from whence.report import numbers, prose
 from whence.report.finding import Finding
+from whence.report.ground import causal_ground
 from whence.report.html import render
 from whence.report.text import plain
 
@@ -44,7 +45,7 @@ def test_a_randomised_design_says_so_and_names_the_population() -> None:
     said = prose.answer_sentence(finding)
     assert said.startswith("As treat was assigned at random, setting treat to 1 rather than 0 raises earnings by 1,794")
     assert "everybody in the data with age ≥ 18" in said
-    assert "assigned at random" in plain(prose.causal_ground(finding))
+    assert "assigned at random" in plain(causal_ground(finding.effect))
     assert "nobody measured" not in prose.carried(finding)
 
 

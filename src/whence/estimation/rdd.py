@@ -23,6 +23,7 @@ from whence.stats.local_polynomial import KERNELS, boundary_weights, kernel_weig
 from whence.stats.regress import covariance_matrix
 
 FEWEST = 10  # rows, and order + 2 different values, that a side needs within the bandwidth
+BINS = 20  # of the picture, on each side
 WEAK = 3.2  # t value of the treatment's jump (F of 10), below which the interval takes it for uncertain
 
 CARD = Card(
@@ -241,6 +242,7 @@ def _estimate(data: Prepared, sides: _Sides, cut: Cutoff, asked: _Asked) -> Answ
             "treatment_jump": jump, "treatment_jump_t": strength if np.isfinite(strength) else None,
             "outcome_jump": float(fit.plain @ y_left), "bias_corrected": corrected, "robust_error": error,
             "conventional": ratio, "conventional_error": plain_error, "controls": list(controls.labels[:60]),
+            "picture": _picture(data, sides, cut, fit, h, order),
         },
     )
 
@@ -294,6 +296,29 @@ def _residuals(x: np.ndarray, values: np.ndarray, w: np.ndarray, order: int) -> 
     powers = np.vander(x / max(float(np.abs(x).max()), 1e-300), order + 1, increasing=True)
     root = np.sqrt(w)[:, None]
     return values - powers @ np.linalg.lstsq(powers * root, values * root[:, 0], rcond=None)[0]
+
+
+def _picture(data: Prepared, sides: _Sides, cut: Cutoff, fit: _Fit, h: float, order: int) -> dict[str, Any]:
+    """Means in bins out to three bandwidths, and the fit of each side within one, for a drawing."""
+    y, bins, lines = data.outcome[sides.order], [], []
+    for k, half in enumerate((slice(None, sides.split), slice(sides.split, None))):
+        x, values = sides.x[half], y[half]
+        reach = min(3 * h, float(np.abs(x).max()))
+        place = np.minimum((np.abs(x) / reach * BINS).astype(int), BINS)
+        for b in range(BINS):
+            inside = place == b
+            if inside.any():
+                bins.append({"x": cut.value + float(x[inside].mean()), "y": float(values[inside].mean()),
+                             "rows": int(inside.sum())})
+        near = np.abs(x) <= h
+        root = np.sqrt(fit.near[half][near])
+        powers = np.vander(x[near] / h, order + 1, increasing=True) * root[:, None]
+        slope = np.linalg.lstsq(powers, values[near] * root, rcond=None)[0]
+        at = np.linspace(-1.0, 0.0, 9) if k == 0 else np.linspace(0.0, 1.0, 9)
+        curve = np.vander(at, order + 1, increasing=True) @ slope
+        lines.append([[cut.value + float(u * h), float(v)] for u, v in zip(at, curve, strict=True)])
+    return {"kind": "discontinuity", "bins": bins, "lines": lines, "cutoff": cut.value,
+            "running": str(data.spec.running_variable), "outcome": data.spec.outcome}
 
 
 def _label(data: Prepared, cut: Cutoff) -> str:

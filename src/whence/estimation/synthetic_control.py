@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -210,6 +211,7 @@ def _answer(
     p_value = (1 + sum(abs(v) >= abs(np.mean(own)) for v in others)) / (1 + len(others)) if len(made) == 1 else None
     weights = np.average([one.weights for one in made], axis=0, weights=share)
     order = np.argsort(-weights, kind="stable")[:SHOWN]
+    gap = np.average([one.gap for one in made], axis=0, weights=share)
     return Answer(
         data, estimates=np.array([estimate]), influence=influence, remarks=remarks, labels=("treated vs its donors",),
         p_value=p_value,
@@ -219,6 +221,17 @@ def _answer(
             "periods_before": int(start.min()), "misfit_before": misfit, "placebos": len(placebos),
             "weights": {labels[i]: float(weights[i]) for i in order if weights[i] > 1e-6},
             "times": [plain(t) for t in np.unique(found.time).tolist()],
-            "gap": np.average([one.gap for one in made], axis=0, weights=share).tolist(),
+            "gap": gap.tolist(),
+            **({} if len(made) > 1 else {"picture": _picture(data, found, treated[0], gap, start)}),
         },
     )
+
+
+def _picture(data: Prepared, found: Adoption, unit: int, gap: np.ndarray, start: np.ndarray) -> dict[str, Any]:
+    """The treated unit and its weighted donors over time, for a drawing."""
+    own = np.zeros(len(gap))
+    rows = found.unit == unit
+    own[found.period[rows]] = data.outcome[rows]
+    return {"kind": "double", "times": [plain(t) for t in np.unique(found.time).tolist()], "own": own.tolist(),
+            "synthetic": (own - gap).tolist(), "start": int(start[0]), "time": str(data.spec.time),
+            "outcome": data.spec.outcome}

@@ -16,6 +16,7 @@ from whence.identification.comb import Comb, comb
 from whence.identification.identify import Identified
 from whence.report import numbers, prose, rows
 from whence.report.data import about_rows, data, distinct
+from whence.report.designs import design_picture
 from whence.report.figures import draw
 from whence.report.finding import Finding
 from whence.report.methods import citations, method_title
@@ -32,6 +33,7 @@ QUANTITIES = {
     "QTT": "difference between the quantiles of the outcome of the treated, treated and untreated",
 }
 USED_ALREADY = ("role_control", "role_mediator", "role_formula", "strategy", "excluded")  # said beside the graph
+AT_CUTOFF = "average effect over those at the cutoff whose treatment the rule changes"
 MOST_CELLS = 400  # rows of a table that are shown
 LARGEST_GRAPH = 150  # nodes; beyond, a picture says nothing
 
@@ -52,6 +54,7 @@ def page(finding: Finding) -> dict[str, Any]:
         "graph": graph(finding), "adjusted": adjusted(finding), "excluded": excluded(finding),
         "another_way": another_way(finding), "estimand": estimand(finding), "cut": cut(finding),
         "note": getattr(finding.identified, "note", ""),
+        "design": design_picture(finding.effect) if finding.effect is not None else "",
         "forest": methods_forest(finding), "contrasts": contrasts(finding),
         "checks": [check(c) for c in finding.checks], "assumptions": assumptions(finding), "data": data(finding),
         "choices": [r.text for r in finding.choices if r.code not in USED_ALREADY],
@@ -78,7 +81,9 @@ def facts(finding: Finding) -> list[Row]:
         ("Standard error", written.number(effect.standard_error) + unit),
         ("p-value of no effect", numbers.p_value(effect.p_value).removeprefix("p ").removeprefix("= ")),
         ("Rows used", numbers.count(effect.n)),
-        ("Quantity", f"{effect.quantity}, {QUANTITIES[effect.quantity]}"),
+        ("Quantity", AT_CUTOFF if effect.spec.strategy == "rdd" else
+         f"{effect.quantity}, {QUANTITIES[effect.quantity]}"),
+        *((("Errors", effect.errors),) if effect.errors else ()),
         ("Method", method_title(effect.method)),
     ]
 

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from whence.graphs.svg import text_width
-from whence.report import curves, rows
+from whence.report import curves, designs, rows
 from whence.report.axes import (
     LABEL,
     MARGIN,
@@ -184,5 +184,6 @@ def _point_labels(points: list[Mapping[str, Any]], across: Axis, upward: Axis) -
 KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "overlap": overlap, "balance": rows.balance, "dropped": rows.dropped, "placebo": placebo, "contour": contour,
     "tipping_point": curves.tipping_point, "rosenbaum": curves.rosenbaum,
-    "specification_curve": curves.specification_curve,
+    "specification_curve": curves.specification_curve, "histogram_at_cutoff": designs.at_cutoff,
+    "bandwidths": designs.bandwidths, "event_study": designs.before_the_start,
 }

@@ -9,6 +9,7 @@ from whence.estimation.effect import Effect
 from whence.identification.spec import Condition, Spec
 from whence.report import numbers
 from whence.report.finding import Finding
+from whence.report.ground import causal_ground, held_by_time
 from whence.report.numbers import Scale
 from whence.report.text import key, name, plain
 
@@ -134,6 +135,8 @@ def _change(finding: Finding) -> _Change:
 def _cause(effect: Effect) -> str:
     """``setting drug to 1 rather than 0``, ``one more unit of dose``, or the contrast as it stands."""
     treatment = effect.spec.treatment
+    if held_by_time(effect):
+        return f"treatment ({name(treatment)})"
     arms = arms_of(effect)
     if arms is not None:
         return f"setting {name(treatment)} to {name(arms[0])} rather than {name(arms[1])}"
@@ -148,7 +151,7 @@ def _cause(effect: Effect) -> str:
 def arms_of(effect: Effect) -> tuple[str, str] | None:
     """The treated and the control value of a comparison of two groups, or None."""
     head = f"{effect.spec.treatment}: "
-    label = effect.contrast.removeprefix(head)
+    label = effect.contrast.removeprefix(head).split(", where ")[0]
     if effect.quantity in QUANTILES and effect.diagnostics.get("quantiles"):
         label = str(effect.diagnostics["quantiles"][0]["comparison"])
     parts = label.split(" vs ")
@@ -156,12 +159,13 @@ def arms_of(effect: Effect) -> tuple[str, str] | None:
 
 
 def _whom(effect: Effect) -> str:
-    arms = arms_of(effect)
+    arms = None if held_by_time(effect) else arms_of(effect)
     groups = {
         "ATE": "everybody in the data",
         "ATT": f"those with {name(effect.spec.treatment)} = {name(arms[0])}" if arms else "those treated",
         "ATC": f"those with {name(effect.spec.treatment)} = {name(arms[1])}" if arms else "those not treated",
-        "LATE": "those whose treatment the instrument changes",
+        "LATE": "those at the cutoff" if effect.spec.strategy == "rdd" else "those whose treatment the instrument "
+        "changes",
         "ATO": "those who could have been in either group",
         "QTE": "everybody in the data",
         "QTT": f"those with {name(effect.spec.treatment)} = {name(arms[0])}" if arms else "those treated",
@@ -185,7 +189,9 @@ def _condition(c: Condition) -> str:
 
 def _ground(effect: Effect) -> str:
     if effect.spec.strategy == "rct":
-        return f"As {name(effect.spec.treatment)} was assigned at random,"
+        strata = numbers.listed(map(name, effect.spec.strata))
+        within = f" within {strata}" if strata else ""
+        return f"As {name(effect.spec.treatment)} was assigned at random{within},"
     return "Under the assumptions stated,"
 
 
@@ -211,7 +217,7 @@ def sureness(finding: Finding) -> str:
     """How sure the answer is and what that rests on, in two or three plain sentences."""
     if finding.effect is None:
         return plain(_remedy(finding))
-    return plain(" ".join([verdict(finding), carried(finding), causal_ground(finding)]))
+    return plain(" ".join([verdict(finding), carried(finding), causal_ground(finding.effect)]))
 
 
 def verdict(finding: Finding) -> str:
@@ -266,42 +272,13 @@ def _by_the_graph(finding: Finding) -> Point | None:
 def _design(finding: Finding) -> Point:
     effect = finding.effect
     assert effect is not None
-    return Point("Design", causal_ground(finding), "for" if effect.spec.strategy == "rct" else "neutral")
-
-
-def causal_ground(finding: Finding) -> str:
-    """Why the number may be read as caused by the treatment."""
-    effect = finding.effect
-    assert effect is not None
-    treatment, controls = name(effect.spec.treatment), effect.spec.controls
-    if effect.spec.strategy == "rct":
-        extra = (f" The {numbers.count(len(controls), 'control')} only sharpen the estimate." if len(controls) > 1
-                 else " The control only sharpens the estimate." if controls else "")
-        return (f"{treatment} was assigned at random, so apart from what it does the groups differ by chance alone, "
-                f"which the interval allows for. That holds if rows were not lost because of the treatment.{extra}")
-    if effect.spec.strategy == "frontdoor":
-        through = numbers.listed(map(name, effect.spec.mediators), most=10)
-        given = f" given {numbers.listed(map(name, controls), most=10)}" if controls else ""
-        return (f"What {treatment} and {name(effect.spec.outcome)} have in common was not adjusted for: the effect is "
-                f"followed through {through} (the front door). The number is the effect of {treatment} only if "
-                f"it works through nothing else, and if{given} nothing hidden affects both {treatment} and {through}, "
-                f"or both {through} and {name(effect.spec.outcome)}. The data cannot prove that.")
-    if effect.spec.strategy == "id":
-        return (f"No set of columns could be adjusted for: the number is what the graph's formula gives, with "
-                f"{numbers.listed(map(name, effect.spec.formula_columns), most=10)}. It is the effect of {treatment} "
-                "only if every arrow that the graph leaves out is truly absent. The data cannot prove that.")
-    if not controls:
-        return (f"Nothing was adjusted for: this is the effect of {treatment} only if nothing affects both it and "
-                f"{name(effect.spec.outcome)}.")
-    return (f"{treatment} was not assigned by chance. The number is its effect only if, among those alike in "
-            f"{numbers.listed(map(name, controls), most=10)}, nothing else affects both it and "
-            f"{name(effect.spec.outcome)}. The data cannot prove that.")
+    return Point("Design", causal_ground(effect), "for" if effect.spec.strategy == "rct" else "neutral")
 
 
 def unadjusted(effect: Effect) -> bool:
     if effect.spec.strategy not in ("rct", "adjustment"):
         return False
-    return effect.method == "difference" or not effect.spec.controls
+    return effect.method == "difference" or not (effect.spec.controls or effect.spec.strata)
 
 
 def _other_methods(finding: Finding) -> Point | None:

@@ -16,8 +16,10 @@ from whence.data.load import read
 from whence.data.profile import profile
 from whence.data.table import Table
 from whence.estimation.choose import OWN
+from whence.estimation.dependence import KINDS, SHARED, split
 from whence.estimation.effect import Effect
 from whence.estimation.estimate import estimate, unadjusted
+from whence.estimation.parameters import checked
 from whence.graphs.build import graph as build_graph
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
@@ -27,7 +29,10 @@ from whence.studies.plan import Plan, Request, make_plan
 from whence.studies.script import script as write_script
 
 LEARN = "learn"
-COMPARED = ("difference", "aipw", "ipw", "regression")  # estimators a study sets beside its answer
+# Estimators that a study sets beside its answer; for other designs, the unadjusted comparison alone.
+COMPARED = ("difference", "aipw", "ipw", "regression")
+CHANGES = ("imputation", "group_time", "twfe")
+COMPARED_BY = {"did": CHANGES, "event_study": CHANGES, "synthetic_control": ()}
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +93,18 @@ class Study:
         """The same contrast by every other estimator, the unadjusted comparison first (alone, where nothing else
         can use the strategy)."""
         effects, remarks = [], []
-        if main.spec.strategy in OWN:
+        if main.spec.strategy in OWN and main.spec.strategy not in COMPARED_BY:
             plain = estimate(self.table, unadjusted(main.spec), progress=progress)
             return ((plain,), []) if isinstance(plain, Effect) else ((), [])
+        shared = main.provenance.parameters
+        dependent = shared.get("covariance") in KINDS
+        errors = {p.name: shared[p.name] for p in SHARED if dependent and p.name in shared}
         unfit = {w.evidence.get("instead_of") for w in main.warnings}  # too many columns for these data, as was said
-        for name in COMPARED:
+        for name in COMPARED_BY.get(main.spec.strategy, COMPARED):
             if name == main.method or name in unfit or (main.spec.strata and name != "difference"):
                 continue  # the others do not look within the strata of an experiment
             spec = main.spec.replace(controls=()) if name == "difference" else main.spec
-            other = estimate(self.table, spec, name, self.seed, progress=progress)
+            other = estimate(self.table, spec, name, self.seed, progress=progress, **errors)
             if isinstance(other, Effect):
                 effects.append(other)
             else:
@@ -141,7 +149,8 @@ def study(
     table = read(source, kinds=kinds, missing=missing)
     path = str(source) if isinstance(source, (str, Path)) else None
     if method != "auto":
-        find_card("estimation", method).checked(parameters or {})
+        card = find_card("estimation", method)
+        checked(card, split(card, parameters or {})[1])
     extra = {k: v for k, v in (("quantity", quantity), ("cluster", cluster), ("weights", weights)) if v is not None}
     for role in ("cluster", "weights"):
         if role not in extra and role in table.roles:

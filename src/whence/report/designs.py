@@ -1,0 +1,137 @@
+"""The picture of a design beside its answer: bins at a cutoff, effects by time, a unit and its double."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from whence.estimation.effect import Effect
+from whence.report.axes import Axis, axis_for, box, dot, horizontal, line, path, picture, text, tick_labels
+from whence.report.curves import BOTTOM, LEFT, TOP, frame, upright
+from whence.report.numbers import count, figures
+
+STEP = re.compile(r"^([+−-]\d+) periods?$")
+
+
+def design_picture(effect: Effect) -> str:
+    """The SVG of the design, or empty text where a design has none."""
+    shown = effect.diagnostics.get("picture")
+    if isinstance(shown, Mapping) and shown.get("kind") in KINDS:
+        return KINDS[str(shown["kind"])](shown)
+    steps = [(int(m.group(1).replace("−", "-")), c) for c in effect.comparisons if (m := STEP.match(c.label))]
+    if len(steps) > 1:
+        return event_study([{"time": s, "estimate": c.estimate, "low": c.interval[0], "high": c.interval[1]}
+                            for s, c in steps], effect.level)
+    return ""
+
+
+def discontinuity(shown: Mapping[str, Any]) -> str:
+    """Means of the outcome in bins of the running variable, and the fitted end of each side."""
+    bins, lines, cutoff = shown["bins"], shown["lines"], shown["cutoff"]
+    across = axis_for([b["x"] for b in bins], LEFT)
+    upward = axis_for([b["y"] for b in bins] + [y for one in lines for _, y in one], BOTTOM, TOP)
+    most = max(b["rows"] for b in bins)
+    parts = [*horizontal(across, TOP, BOTTOM), *upright(upward),
+             line(across.at(cutoff), TOP, across.at(cutoff), BOTTOM, "reference")]
+    parts += [dot(across.at(b["x"]), upward.at(b["y"]), 1.5 + 2.5 * (b["rows"] / most) ** 0.5, "benchmark",
+                  f"{figures(b['x'])}: mean {figures(b['y'])} of {count(b['rows'], 'row')}") for b in bins]
+    parts += [_through(across, upward, one, "whisker main") for one in lines]
+    parts += frame(across, shown["running"], shown["outcome"])
+    (left, right) = (lines[0][-1][1], lines[1][0][1])
+    said = (f"Means of {shown['outcome']} in bins of {shown['running']}. At the cutoff {figures(cutoff)} the left side "
+            f"ends at {figures(left)} and the right side begins at {figures(right)}.")
+    return picture(BOTTOM + 40, parts, "The jump at the cutoff", said)
+
+
+def event_study(steps: Sequence[Mapping[str, Any]], level: float) -> str:
+    """Effects by time since the start with their intervals; those before it should be zero."""
+    across = axis_for([s["time"] for s in steps], LEFT)
+    upward = axis_for([v for s in steps for v in (s["low"], s["high"], 0.0)], BOTTOM, TOP)
+    ticks = [s["time"] for s in steps][:: max(1, len(steps) // 8)]
+    parts = upright(upward)
+    parts += [text(across.at(t), BOTTOM + 15, label, "tick middle")
+              for t, label in zip(ticks, tick_labels(ticks), strict=True)]
+    parts += [line(LEFT, upward.at(0.0), across.end, upward.at(0.0), "zero"),
+              line(across.at(-0.5), TOP, across.at(-0.5), BOTTOM, "reference")]
+    for s in steps:
+        x, css = across.at(s["time"]), "main" if s["time"] >= 0 else ""
+        parts.append(line(x, upward.at(s["low"]), x, upward.at(s["high"]), f"whisker {css}".strip()))
+        parts.append(dot(x, upward.at(s["estimate"]), 3.4, f"estimate {css}".strip(),
+                         f"{s['time']:+d}: {figures(s['estimate'])}, {level:.0%} interval {figures(s['low'])} to "
+                         f"{figures(s['high'])}"))
+    parts += frame(across, "periods since treatment started", "effect")
+    after = [s for s in steps if s["time"] >= 0]
+    said = (f"Effects by periods since the start, each with its {level:.0%} interval: {figures(after[0]['estimate'])} "
+            f"at the start, {figures(after[-1]['estimate'])} after {count(after[-1]['time'], 'period')}."
+            if after else "Effects by periods before the start.")
+    return picture(BOTTOM + 40, parts, "Effects by time since the start", said)
+
+
+def double(shown: Mapping[str, Any]) -> str:
+    """The treated and the weighted average of untreated units over time."""
+    times, own, other, start = shown["times"], shown["own"], shown["synthetic"], shown["start"]
+    across = Axis(0.0, max(len(times) - 1, 1), LEFT)
+    upward = axis_for([*own, *other], BOTTOM, TOP)
+    step = max(1, len(times) // 5)
+    parts = upright(upward)
+    parts += [text(across.at(k), BOTTOM + 15, str(times[k]), "tick middle") for k in range(0, len(times), step)]
+    parts += [line(across.at(start - 0.5), TOP, across.at(start - 0.5), BOTTOM, "reference"),
+              _through(across, upward, list(enumerate(other)), "frontier dashed"),
+              _through(across, upward, list(enumerate(own)), "whisker main"),
+              box(LEFT + 8, TOP + 2, 11, 3, "estimate main"), text(LEFT + 24, TOP + 8, "treated", "label"),
+              box(LEFT + 88, TOP + 2, 11, 3, "danger"), text(LEFT + 104, TOP + 8, "weighted untreated", "label")]
+    parts += frame(across, shown["time"], shown["outcome"])
+    said = (f"{shown['outcome']} of the treated and of the weighted untreated units. At the end they stand at "
+            f"{figures(own[-1])} and {figures(other[-1])}.")
+    return picture(BOTTOM + 40, parts, "The treated and their double", said)
+
+
+def at_cutoff(figure: Mapping[str, Any]) -> str:
+    """How many rows there are on both sides of the cutoff."""
+    edges, counts = figure["edges"], figure["counts"]
+    across, upward = Axis(edges[0], edges[-1], LEFT), Axis(0.0, 1.05 * max(*counts, 1), BOTTOM, TOP)
+    parts = [*horizontal(across, TOP, BOTTOM), *upright(upward)]
+    for k, size in enumerate(counts):
+        x0, x1, y = across.at(edges[k]), across.at(edges[k + 1]), upward.at(size)
+        side = "control" if edges[k + 1] <= 1e-12 else "treated"
+        parts.append(box(x0 + 0.4, y, x1 - x0 - 0.8, BOTTOM - y, side, count(size, "row")))
+    parts += [line(across.at(0.0), TOP, across.at(0.0), BOTTOM, "reference")]
+    parts += frame(across, f"{figure['label']}, distance from the cutoff", "rows")
+    middle = len(counts) // 2
+    said = (f"Rows by distance from the cutoff: {count(counts[middle - 1], 'row')} in the bin just below, "
+            f"{count(counts[middle], 'row')} in the one just above.")
+    return picture(BOTTOM + 40, parts, "Rows around the cutoff", said)
+
+
+def bandwidths(figure: Mapping[str, Any]) -> str:
+    """The estimate and its interval by bandwidth."""
+    curve = figure["curve"]
+    across = axis_for([c["bandwidth"] for c in curve], LEFT)
+    upward = axis_for([v for c in curve for v in (c["low"], c["high"], 0.0)], BOTTOM, TOP)
+    parts = [*horizontal(across, TOP, BOTTOM), *upright(upward),
+             line(LEFT, upward.at(0.0), across.end, upward.at(0.0), "zero")]
+    for c in curve:
+        x, css = across.at(c["bandwidth"]), "main" if abs(c["bandwidth"] - figure["chosen"]) < 1e-12 else ""
+        parts.append(line(x, upward.at(c["low"]), x, upward.at(c["high"]), f"whisker {css}".strip()))
+        parts.append(dot(x, upward.at(c["estimate"]), 3.4, f"estimate {css}".strip(),
+                         f"bandwidth {figures(c['bandwidth'])}: {figures(c['estimate'])}"))
+    parts += frame(across, "bandwidth", "jump")
+    said = (f"The jump from {figures(curve[0]['estimate'])} at the narrowest bandwidth to "
+            f"{figures(curve[-1]['estimate'])} at the widest; the one used is in colour.")
+    return picture(BOTTOM + 40, parts, "The jump by bandwidth", said)
+
+
+def before_the_start(figure: Mapping[str, Any]) -> str:
+    """Effects before the start, which should be zero, and those after it where the method gives them."""
+    half = 1.96  # for the eye; the test is joint
+    return event_study([{"time": s["time"], "estimate": s["estimate"], "low": s["estimate"] - half * s["error"],
+                         "high": s["estimate"] + half * s["error"]} for s in [*figure["before"], *figure["after"]]],
+                       figure["level"])
+
+
+def _through(across: Axis, upward: Axis, points: Sequence[Sequence[float]], css: str) -> str:
+    return path("M" + "L".join(f"{across.at(x):.1f} {upward.at(y):.1f}" for x, y in points), css)
+
+
+KINDS = {"discontinuity": discontinuity, "double": double}

@@ -1,0 +1,63 @@
+"""Why a number may be read as caused by the treatment, in the words of its design."""
+
+from __future__ import annotations
+
+from whence.estimation.effect import Effect
+from whence.estimation.prepare import OVER_TIME
+from whence.report import numbers
+from whence.report.text import name
+
+
+def held_by_time(effect: Effect) -> bool:
+    """Whether the design compares units over time, so that being treated is a state and not a value."""
+    return effect.spec.strategy in OVER_TIME and not effect.contrast.endswith("one more unit")
+
+
+def causal_ground(effect: Effect) -> str:
+    """Why the number may be read as caused by the treatment."""
+    treatment, controls = name(effect.spec.treatment), effect.spec.controls
+    if effect.spec.strategy == "rct":
+        extra = (f" The {numbers.count(len(controls), 'control')} only sharpen the estimate." if len(controls) > 1
+                 else " The control only sharpens the estimate." if controls else "")
+        return (f"{treatment} was assigned at random, so apart from what it does the groups differ by chance alone, "
+                f"which the interval allows for. That holds if rows were not lost because of the treatment.{extra}")
+    if effect.spec.strategy == "frontdoor":
+        through = numbers.listed(map(name, effect.spec.mediators), most=10)
+        given = f" given {numbers.listed(map(name, controls), most=10)}" if controls else ""
+        return (f"What {treatment} and {name(effect.spec.outcome)} have in common was not adjusted for: the effect is "
+                f"followed through {through} (the front door). The number is the effect of {treatment} only if "
+                f"it works through nothing else, and if{given} nothing hidden affects both {treatment} and {through}, "
+                f"or both {through} and {name(effect.spec.outcome)}. The data cannot prove that.")
+    if effect.spec.strategy == "id":
+        return (f"No set of columns could be adjusted for: the number is what the graph's formula gives, with "
+                f"{numbers.listed(map(name, effect.spec.formula_columns), most=10)}. It is the effect of {treatment} "
+                "only if every arrow that the graph leaves out is truly absent. The data cannot prove that.")
+    if effect.spec.strategy in OVER_TIME or effect.spec.strategy in ("rdd", "iv"):
+        return _by_design(effect)
+    if not controls:
+        return (f"Nothing was adjusted for: this is the effect of {treatment} only if nothing affects both it and "
+                f"{name(effect.spec.outcome)}.")
+    return (f"{treatment} was not assigned by chance. The number is its effect only if, among those alike in "
+            f"{numbers.listed(map(name, controls), most=10)}, nothing else affects both it and "
+            f"{name(effect.spec.outcome)}. The data cannot prove that.")
+
+
+def _by_design(effect: Effect) -> str:
+    spec, treatment, outcome = effect.spec, name(effect.spec.treatment), name(effect.spec.outcome)
+    if spec.strategy == "rdd":
+        where = f"{name(str(spec.running_variable))} = {numbers.figures(float(effect.diagnostics['cutoff']))}"
+        return (f"A rule changes {treatment} at {where}, so rows just above and just below differ in little else. The "
+                f"number is its effect there, and only there, if nothing else changes at the same point and nobody "
+                f"chose a side. The checks look at that; the data cannot prove it.")
+    if spec.strategy == "iv":
+        by = numbers.listed(map(name, spec.instruments), most=10)
+        return (f"{treatment} was not assigned by chance; what {by} moved of it is used alone. The number is its "
+                f"effect on those moved only if {by} affects {outcome} in no other way and shares no cause with it. "
+                "The data cannot prove that.")
+    if spec.strategy == "synthetic_control":
+        return (f"A weighted average of untreated units that followed the treated before stands for them after. The "
+                f"number is the effect of {treatment} only if it would have gone on following them, and if the "
+                "untreated were not affected too. The data cannot prove that.")
+    return (f"The change of {outcome} among the treated is compared with that among the others at the same times. The "
+            f"number is the effect of {treatment} only if both would have changed alike without it. Trends before the "
+            "start can speak against that; the data cannot prove it.")
