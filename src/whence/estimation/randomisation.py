@@ -14,7 +14,7 @@ from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.core.rng import generator
-from whence.estimation.inference import Answer
+from whence.estimation.inference import Answer, covariance_of
 from whence.estimation.ipw import continuous_refusal
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
@@ -131,8 +131,7 @@ def randomisation(
     weights = np.bincount(found.strata) / found.data.n
     exact = units.draws.log_count() <= math.log(max(exact_up_to, 0.5)) + TIE
     observed, drawn = _drawn(units, weights, studentised, draws, exact, seed, progress)
-    error = float(np.sqrt((answer.influence[:, 0] ** 2).sum())) / found.data.n if data.clusters is None else float(
-        np.sqrt(observed.var[0]))
+    error = float(np.sqrt(covariance_of(answer)[0, 0]))
     interval = _interval(observed, drawn, error, 1 - level + TIE, exact)
     count = units.draws.count() if exact else None
     if interval is None:

@@ -115,7 +115,7 @@ def within_strata(found: Blocks, adjusted: Adjusted, sampled_strata: bool = Fals
     units = "rows" if data.clusters is None else "clusters"
     return Answer(
         data, estimates=np.array([c.estimate for c in compared]), influence=influence, df=df,
-        errors=Errors("Neyman", f"Neyman's, from {units} within strata", df),
+        errors=None if data.dependence is not None else Errors("Neyman", f"Neyman's, from {units} within strata", df),
         remarks=(*found.remarks, *adjusted.remarks, *_said(data, compared)),
         diagnostics={
             "strata": len(used), "strata_with_single_units": first.small, "slopes": adjusted.slopes,
