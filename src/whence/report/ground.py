@@ -19,8 +19,10 @@ def causal_ground(effect: Effect) -> str:
     if effect.spec.strategy == "rct":
         extra = (f" The {numbers.count(len(controls), 'control')} only sharpen the estimate." if len(controls) > 1
                  else " The control only sharpens the estimate." if controls else "")
-        return (f"{treatment} was assigned at random, so apart from what it does the groups differ by chance alone, "
-                f"which the interval allows for. That holds if rows were not lost because of the treatment.{extra}")
+        strata = numbers.listed(map(name, effect.spec.strata))
+        within = f" within {strata}" if strata else ""
+        return (f"{treatment} was assigned at random{within}, so apart from what it does the groups differ by chance "
+                f"alone, which the interval allows for. That holds if rows were not lost because of the treatment.{extra}")
     if effect.spec.strategy == "frontdoor":
         through = numbers.listed(map(name, effect.spec.mediators), most=10)
         given = f" given {numbers.listed(map(name, controls), most=10)}" if controls else ""
