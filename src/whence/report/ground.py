@@ -22,7 +22,8 @@ def causal_ground(effect: Effect) -> str:
         strata = numbers.listed(map(name, effect.spec.strata))
         within = f" within {strata}" if strata else ""
         return (f"{treatment} was assigned at random{within}, so apart from what it does the groups differ by chance "
-                f"alone, which the interval allows for. That holds if rows were not lost because of the treatment.{extra}")
+                "alone, which the interval allows for. That holds if rows were not lost because of the treatment."
+                f"{extra}")
     if effect.spec.strategy == "frontdoor":
         through = numbers.listed(map(name, effect.spec.mediators), most=10)
         given = f" given {numbers.listed(map(name, controls), most=10)}" if controls else ""
