@@ -202,7 +202,7 @@ SITUATIONS = (
      ("gcm", "degenerate_gaussian", "conditional_gaussian", "kci", "kci_lowrank", "rcot", "rcit")),
     ("Discrete", "two levels each, shares 0.2 apart, given two levels", "levels_1", 0.4,
      ("chi2", "g2", "gcm", "degenerate_gaussian", "kci", "kci_lowrank", "rcot", "rcit")),
-    ("Conditional", "parabola of what is left, given a curve of two", "curved_2", 0.8, ("fisher_z", *KERNELS)),
+    ("Conditional", "parabola of what is left, given a curve of two", "curved_2", 0.8, KERNELS),
 )
 SLOW = {"cmi_knn": 0.4}  # share of the repeats for tests of seconds
 
