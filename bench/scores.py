@@ -6,6 +6,7 @@
     python bench/scores.py --peer xges --seeds 2     a peer instead, where it is installed: xges, ges-package,
                                                      causallearn-boss, causallearn-grasp, causallearn-ges,
                                                      pyagrum (with --network); its import is in the time
+    python bench/scores.py --sachs DIR               all methods on the protein data, beside the consensus graph
 
 Times are of the process (CPU of all threads) and by the wall, from a table in memory to the result. Memory is the most
 the process held, less what it held after one small graph was learned; every method and case has a process of its own.
@@ -171,6 +172,7 @@ def cases(given: argparse.Namespace) -> list[tuple[str, list[dict[str, Any]]]]:
 def main() -> None:
     asked = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     asked.add_argument("--network")
+    asked.add_argument("--sachs", help="the folder of the protein data; see bench/sachs.py")
     asked.add_argument("--standardised", action="store_true")
     asked.add_argument("--seeds", type=int, default=5)
     asked.add_argument("--runs", type=int, default=3)
@@ -181,6 +183,11 @@ def main() -> None:
     given = asked.parse_args()
     if given.case:
         print(json.dumps(learn(*json.loads(given.case))))
+        return
+    if given.sachs:
+        from sachs import table
+
+        table(given.sachs)
         return
     methods = [(given.peer, {})] if given.peer else METHODS
     for label, sets in cases(given):

@@ -141,6 +141,15 @@ def test_credible_set_is_the_smallest() -> None:
         assert len(credible) == int(np.searchsorted(np.cumsum(best), level)) + 1
         for graph, value in zip(credible.graphs, credible.probabilities, strict=True):
             assert value == pytest.approx(classes[graph.marks.tobytes()], rel=1e-9)
+    known = Knowledge(forbidden=(("x0", "x1"),), required=(("x2", "x0"),))
+    told = whence.posterior(table, known)
+    weights = truth_of(table, "bge", known)["weights"]
+    at = next(k for k, dag in enumerate(arrows) if np.array_equal(dag, told.best.marks == 2))
+    assert weights[at] == pytest.approx(weights.max(), rel=1e-9)
+    credible, best = told.credible(0.9), np.sort(weights)[::-1]
+    assert credible.kind == "DAG" and credible.complete
+    assert len(credible) == int(np.searchsorted(np.cumsum(best), 0.9)) + 1
+    assert credible.probabilities == pytest.approx(best[: len(credible)], rel=1e-8)
     limited = whence.posterior(table, max_parents=1).credible(0.9)
     assert limited.kind == "DAG" and "DAGs hold" in repr(limited)
 

@@ -27,7 +27,7 @@ from whence.discovery.dag_sums import (
 from whence.discovery.discovery import about_nodes, as_table
 from whence.discovery.learned import Learned, constraints
 from whence.discovery.probability_table import probability_table
-from whence.discovery.scored import SCORE_PARAMETERS, Scored, learned_dag, scored
+from whence.discovery.scored import SCORE_ASSUMPTIONS, SCORE_PARAMETERS, Scored, learned_dag, scored
 from whence.graphs.classes import DAG
 from whence.graphs.graph import ARROW
 from whence.graphs.knowledge import Knowledge
@@ -43,8 +43,7 @@ CARD = Card(
     "each arrow and path beside the best graph. For up to 20 columns.",
     data_kinds=("continuous", "count", "binary", "categorical", "ordinal"),
     assumptions=(
-        "No unmeasured variable causes two measured ones.",
-        "Causes do not run in circles.",
+        *SCORE_ASSUMPTIONS[:2],
         "The score is the probability of the data: linear Gaussian for numbers, multinomial for categories.",
         "Before the data all graphs are equally probable, up to the price of an arrow.",
     ),
