@@ -1,4 +1,4 @@
-"""Intervals where rows depend on each other, 500 simulated sets: 93 to 97 %, two Monte Carlo errors (0.97 %) about 95 %.
+"""Intervals where rows depend on each other, 500 simulated sets: 93 to 97 %, two Monte Carlo errors around 95 %.
 
 One setting of each kind runs always, on fewer sets and with as much more room."""
 
