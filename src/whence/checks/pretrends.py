@@ -84,8 +84,8 @@ def pretrends(
     return Check(
         CARD.name, CARD.title, verdict,
         worry="Treated and untreated that drift apart before treatment starts.",
-        saw=f"Over {count(len(steps), 'period')} before the start the joint test gives {p_text(p_value)}. A steady drift "
-        f"of {number(missed)} a period would be missed half of the time"
+        saw=f"Over {count(len(steps), 'period')} before the start the joint test gives {p_text(p_value)}. A steady "
+        f"drift of {number(missed)} a period would be missed half of the time"
         + (", and would add as much as the whole effect." if hidden else "."),
         cannot_show="That the trends would have stayed parallel afterwards; passing the test does not make them so, "
         "and estimates kept because they passed it are off where drift is real (Roth 2022).",
