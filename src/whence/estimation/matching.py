@@ -242,7 +242,8 @@ def _compare(
         adjusted = _estimated_propensity(data, space, s, change, gains, estimate)
         psi, total = psi + space.fit.influence(adjusted[0]), total + adjusted[1]
     size = float(np.mean(psi**2))
-    psi = psi * np.sqrt(max(total, 0.0) / size) if size > 0 else psi
+    # In small samples the adjustment can exceed the variance; the influence values' own variance is never negative.
+    psi = psi * np.sqrt(total / size) if total > size / 2 > 0 else psi
     return estimate, psi, _seen(data, space, across, s, asked, kept, load)
 
 
