@@ -127,3 +127,12 @@ def test_a_dose_in_blocks_goes_to_regression() -> None:
     columns = experiment([(20, 20), (20, 20)])
     effect = answered(columns | {"t": np.random.default_rng(0).normal(size=80)})
     assert effect.method == "regression"
+
+
+def test_methods_that_do_not_look_within_strata_say_so():
+    rng = np.random.default_rng(0)
+    data = {"s": np.repeat(["a", "b"], 50), "d": rng.permutation(np.tile([0, 1], 50)), "y": rng.standard_normal(100)}
+    spec = Spec("rct", ("d",), ("y",), strata=("s",))
+    for method in ("regression", "ipw", "aipw", "glm"):
+        assert estimate(data, spec, method).code == "strata_not_used"
+    assert estimate(data, spec, "difference") and estimate(data, spec)

@@ -33,6 +33,7 @@ DESIGN = {
     "synthetic_control": "The weighted untreated units that followed the treated one before would have gone on doing "
                          "so.",
 }
+BY_STRATUM = ("stratified", "randomisation", "difference")  # methods for experiments in blocks, and the raw comparison
 FEWEST_FOR_AIPW = 20  # rows in the smallest arm
 ROWS_PER_COLUMN = 3
 
@@ -90,6 +91,12 @@ def out_of_reach(spec: Spec, method: str) -> Refused | None:
             return Refused(
                 "other_design", f"The method {method!r} is for the strategy {named}, not for {spec.strategy!r}.",
                 {"method": method, "strategy": spec.strategy}, "Leave the method open ('auto').", method,
+            )
+        if spec.strata and method not in BY_STRATUM:
+            return Refused(
+                "strata_not_used", f"The method {method!r} does not compare within the strata, and shares treated that "
+                "differ between them would pass for an effect.", {"method": method, "strata": list(spec.strata)},
+                "Use method='stratified' or 'randomisation', or name the strata among the controls instead.", method,
             )
         suits = [card]
     quantities = _quantities(suits)

@@ -85,12 +85,9 @@ def regression(
 
         psi_i = n c'(X'X)^-1 x_i e_i + (d_i'b - estimate) * target_i,   c = mean over the target of d_i,
 
-    with d_i the change of the row's design and e_i the residual with its small-sample factor.
-
-    Refused: ``more_features_than_rows``, ``treatment_determined``, ``arm_too_small``, ``too_few_clusters``,
-    ``weights_not_counts``.
+    with d_i the change of the row's design and e_i the residual with its small-sample factor. Refused:
+    ``more_features_than_rows``, ``treatment_determined``, ``small_arm``, ``too_few_clusters``, ``weights_not_counts``.
     """
-    t = data.treatment
     weights, name = weighting(data, weights_are), chosen(data, covariance)
     if isinstance(weights, Refused):
         return weights
@@ -98,12 +95,11 @@ def regression(
     controls = data.features(degree)
     if isinstance(controls, Refused):
         return controls
-    k = controls.matrix.shape[1]
-    remarks = []
+    k, remarks = controls.matrix.shape[1], []
     if interactions is None:
         interactions, said = _default_interactions(data, k)
         remarks += said
-    elif interactions and t.discrete and np.bincount(t.codes).min() < k + 2:
+    elif interactions and data.treatment.discrete and np.bincount(data.treatment.codes).min() < k + 2:
         return _small_arm(data, k)
     design = _design(data, controls, interactions)
     if data.n <= design.matrix.shape[1]:
@@ -113,17 +109,9 @@ def regression(
             "Use fewer controls, degree=1 or interactions=False.",
         )
     fit = ols(design.matrix, data.outcome, weights.fit)
-    width = len(design.effects)
-    if not fit.kept[design.first : design.first + width].all():
+    if not fit.kept[design.first : design.first + len(design.effects)].all():
         return _determined(data, controls)
-    lost = int((~fit.kept).sum())
-    if lost:
-        remarks.append(Remark(
-            "interactions_dropped", f"{lost} interaction(s) cannot be told apart in the data and are left out; "
-            "there the effect is taken to be the same as elsewhere.", (t.name,), {"columns": lost},
-        ))
-    if controls.dropped:
-        remarks.append(dropped_controls(controls))
+    remarks += _left_out(data, controls, fit)
     data, said = few_clusters(data, name)
     means, columns = _standardised(data, design, fit, weights)
     errors = fit_errors(data, fit, means, name, fit.rank - nested_columns(data, controls), weights.counts)
@@ -142,6 +130,16 @@ def regression(
     answer = Answer(data, estimates, psi, np.full(len(estimates), weights.rows - fit.rank), diagnostics,
                     (*remarks, *said), errors=errors[1])
     return answer if name != "wild" else with_bootstrap(answer, Linear.of(fit, means), level, bootstrap_draws, seed)
+
+
+def _left_out(data: Prepared, controls: Features, fit: LinearFit) -> list[Remark]:
+    """Remarks on the interactions and controls that the data cannot tell apart."""
+    lost = int((~fit.kept).sum())
+    said = [Remark(
+        "interactions_dropped", f"{lost} interaction(s) cannot be told apart in the data and are left out; "
+        "there the effect is taken to be the same as elsewhere.", (data.treatment.name,), {"columns": lost},
+    )] if lost else []
+    return [*said, dropped_controls(controls)] if controls.dropped else said
 
 
 def effect_weights(data: Prepared, degree: int) -> np.ndarray:
