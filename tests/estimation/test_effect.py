@@ -74,7 +74,7 @@ def test_words_and_html(sample, spec):
     assert str(effect).startswith("ATE t: 1 vs 0: ")
     noted = dataclasses.replace(effect, warnings=(Remark("x", "a < b & c"),))
     html = noted._repr_html_()
-    assert "a &lt; b &amp; c" in html and f"{effect.estimate:.4g}" in html and html.count("<tr>") == 6
+    assert "a &lt; b &amp; c" in html and f"{effect.estimate:.4g}" in html and html.count("<tr>") == 7
 
 
 def test_summaries_against_known_quantiles():
