@@ -214,3 +214,9 @@ def test_what_a_front_door_cannot_give() -> None:
     with pytest.raises(WhenceError) as error:
         Spec("frontdoor", ("x",), ("y",), controls=("m",), mediators=("m",))
     assert error.value.code == "role_conflict"
+
+
+def test_a_constant_treatment_is_refused_before_mediators_are_asked_for():
+    rng = np.random.default_rng(0)
+    data = {"x": np.ones(100, dtype=int), "m": rng.standard_normal(100), "y": rng.standard_normal(100)}
+    assert estimate(data, Spec("frontdoor", ("x",), ("y",))).code == "treatment_constant"

@@ -24,6 +24,7 @@ from whence.estimation.parameters import checked, plain_parameters
 from whence.estimation.plugin import formula, formula_columns
 from whence.estimation.prepare import Prepared, prepare
 from whence.estimation.simultaneous import simultaneous
+from whence.estimation.treatment import code_treatment
 from whence.identification.mediated import NAMES, Mediated
 from whence.identification.spec import Spec
 
@@ -93,6 +94,11 @@ def _prepared(table: Table, asked: Spec, method: str) -> Prepared | Refused:
     refusal = out_of_reach(asked, method)
     if refusal is not None:
         return refusal
+    if asked.strategy not in COMPARING:  # a constant treatment is refused before roles that could not help are asked for
+        column = table.column(asked.treatment)
+        coded = code_treatment(column, np.flatnonzero(~column.missing), None)
+        if isinstance(coded, Refused) and coded.code == "treatment_constant":
+            return coded
     completed = with_formula_columns(asked)
     if isinstance(completed, Refused):
         return completed
