@@ -94,7 +94,7 @@ def _prepared(table: Table, asked: Spec, method: str) -> Prepared | Refused:
     refusal = out_of_reach(asked, method)
     if refusal is not None:
         return refusal
-    if asked.strategy not in COMPARING:  # a constant treatment is refused before roles that could not help are asked for
+    if asked.strategy not in COMPARING:  # a constant treatment is refused before roles that could not help are missed
         column = table.column(asked.treatment)
         coded = code_treatment(column, np.flatnonzero(~column.missing), None)
         if isinstance(coded, Refused) and coded.code == "treatment_constant":
