@@ -7,14 +7,32 @@ depend on the executor.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable
 from concurrent.futures import Executor, Future
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any, TypeVar
 
 from whence.core.progress import SILENT, Progress
 
 Item = TypeVar("Item")
 Out = TypeVar("Out")
+
+
+SMALL = 500  # rows of a square matrix below which threads of the linear algebra cost more than they save
+
+
+def one_blas_thread(size: int) -> AbstractContextManager[Any]:
+    """While matrices of this size are worked on, linear algebra on one thread: on small ones its threads mostly wait,
+    spinning on the processors that the kernels' own threads need."""
+    return _linear_algebra().limit(limits=1, user_api="blas") if size < SMALL else nullcontext()
+
+
+@functools.cache
+def _linear_algebra() -> Any:
+    from threadpoolctl import ThreadpoolController
+
+    return ThreadpoolController()
 
 
 class SerialExecutor(Executor):

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from whence.core.card import Card
 from whence.core.errors import WhenceError
+from whence.core.executor import one_blas_thread
 from whence.core.progress import SILENT, Progress
 from whence.core.registry import find_card, load_function
 from whence.core.result import Provenance, Refused, Remark, fields_to_plain, versions
@@ -129,11 +130,12 @@ def discover(
                           allowed="Knowledge or None")
     if knowledge:
         knowledge.validate(table.names)
-    prepared = _prepared(card, table, parameters)
-    if isinstance(prepared, Refused):
-        return prepared
-    known = about_nodes(knowledge, prepared) if knowledge else None
-    learned = _learned(card, prepared, known, parameters, seed, progress)
+    with one_blas_thread(len(table.names)):
+        prepared = _prepared(card, table, parameters)
+        if isinstance(prepared, Refused):
+            return prepared
+        known = about_nodes(knowledge, prepared) if knowledge else None
+        learned = _learned(card, prepared, known, parameters, seed, progress)
     used = (*prepared.names, *(prepared.beside if isinstance(prepared, Scored) else ()))
     stability = None
     if parameters["stability"]:
