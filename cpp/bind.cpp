@@ -7,6 +7,7 @@ void bind_boss(nb::module_ &m);
 void bind_counts(nb::module_ &m);
 void bind_dag_sums(nb::module_ &m);
 void bind_families(nb::module_ &m);
+void bind_fixed_effects(nb::module_ &m);
 void bind_ges(nb::module_ &m);
 void bind_order_search(nb::module_ &m);
 void bind_score_by_child(nb::module_ &m);
@@ -22,6 +23,7 @@ NB_MODULE(_native, m) {
     bind_score_by_child(m);
     bind_boss(m);
     bind_counts(m);
+    bind_fixed_effects(m);
     bind_ges(m);
     bind_families(m);
     bind_order_search(m);

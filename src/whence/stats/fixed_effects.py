@@ -1,102 +1,96 @@
-"""Fixed effects of any number of factors, taken out of columns exactly.
+"""Fixed effects of any number of factors, taken out of columns.
 
-The factor with the most levels goes out through its means; the levels of the others are solved for together
-(Frisch and Waugh 1933; Guimaraes and Portugal 2010 for the same normal equations by iteration).
+The factor with the most levels goes out through its means; the levels of the others are solved for together (Frisch and
+Waugh 1933; Guimaraes and Portugal 2010), by conjugate gradients in a kernel.
 """
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-DENSE = 3000  # levels of the other factors that are solved for directly; beyond, by conjugate gradients
-SOLVED = 1e-12  # relative residual at which conjugate gradients stop
+from whence.core.errors import WhenceError
+from whence.kernels.fixed_effects import absorb as absorb_kernel
+from whence.kernels.fixed_effects import joined_parts
+
+DENSE = 3000  # levels of the other factors up to which the dimensions of three factors and more are counted exactly
+SOLVED = 1e-12  # part of the first residual at which conjugate gradients stop
+MOST = 20_000  # iterations
+THREADS = 2
 
 
 @dataclass(frozen=True)
 class Absorbed:
-    """columns: (n, k), what the fixed effects leave. rank: dimensions they take, the constant included."""
+    """columns: (n, k), what the fixed effects leave. rank: dimensions they take, the constant included. iterations: of
+    the slowest column."""
 
     columns: np.ndarray
     rank: int
+    iterations: int = 0
 
 
-def absorb(columns: np.ndarray, factors: Sequence[np.ndarray], weights: np.ndarray | None = None) -> Absorbed:
+def absorb(
+    columns: np.ndarray, factors: Sequence[np.ndarray], weights: np.ndarray | None = None, threads: int = THREADS
+) -> Absorbed:
     """Residuals of the weighted regression of each column on all levels of all factors.
 
-    columns: (n, k). factors: codes (n,) each, any integers. weights: (n,), positive, or None.
+    columns: (n, k). factors: codes (n,) each, any integers. weights: (n,), positive, or None. threads: at most; they do
+    not change the answer. With three factors and more beyond ``DENSE`` levels, ``rank`` is an upper bound. Raises
+    ``WhenceError`` (``not_converged``) where the levels cannot be told apart to the accuracy of numbers.
     """
+    compact = sorted((_compact(f) for f in factors), key=lambda c: -c[1])
+    codes = np.array([c for c, _ in compact], dtype=np.int32).reshape(len(compact), len(columns))
+    counts = np.array([k for _, k in compact], dtype=np.int64)
+    w = np.zeros(0) if weights is None else np.ascontiguousarray(weights, dtype=float)
+    out = np.empty(columns.shape)
+    useful = min(threads, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
+    given = np.ascontiguousarray(columns, dtype=float)
+    steps, ended = absorb_kernel(given, codes, counts, w, SOLVED, MOST, useful, out)
+    if not ended:
+        raise WhenceError(f"The fixed effects did not settle in {MOST:,} iterations.", code="not_converged",
+                          value=steps, hint="Some levels are tied to the rest by next to no weight; leave them out.")
+    return Absorbed(out, _rank(codes, counts, w), steps)
+
+
+def _compact(codes: np.ndarray) -> tuple[np.ndarray, int]:
+    """The codes (n,) as 0, 1, ... without gaps, in their order, and how many there are."""
+    if not len(codes):
+        return np.zeros(0, dtype=np.int32), 0
+    if np.issubdtype(codes.dtype, np.integer):
+        low, high = int(codes.min()), int(codes.max())
+        if high - low <= 4 * len(codes):  # by counting; others by sorting
+            there = np.zeros(high - low + 1, dtype=bool)
+            there[codes - low] = True
+            if there.all():
+                return (codes - low).astype(np.int32), len(there)
+            return (np.cumsum(there, dtype=np.int32) - 1)[codes - low], int(there.sum())
+    values, found = np.unique(codes, return_inverse=True)
+    return found.astype(np.int32), len(values)
+
+
+def _rank(codes: np.ndarray, counts: np.ndarray, w: np.ndarray) -> int:
+    """Dimensions of the levels of all factors together. Exact for two, by the parts of their graph (Abowd, Creecy and
+    Kramarz 2002), and for more up to ``DENSE`` levels beyond the first factor's."""
+    if len(codes) <= 2 or counts[1:].sum() > DENSE:
+        shared = sum(joined_parts(codes[0], other, int(counts[0]), int(k))
+                     for other, k in zip(codes[1:], counts[1:], strict=True))
+        return int(counts.sum()) - shared
+    from scipy.linalg.lapack import dpstrf  # pyright: ignore[reportAttributeAccessIssue]
     from scipy.sparse import csr_array
 
-    w = np.ones(len(columns)) if weights is None else weights
-    compact = sorted((np.unique(f, return_inverse=True)[1] for f in factors), key=lambda c: -int(c.max()))
-    largest, others = compact[0], compact[1:]
-    size = np.bincount(largest, weights=w)
-    centred = columns - _means(columns, largest, w, size)
-    if not others:
-        return Absorbed(centred, len(size))
-    offsets = np.concatenate([[0], np.cumsum([int(c.max()) + 1 for c in others])])
-    levels = int(offsets[-1])
-    ones = np.concatenate([w] * len(others))
-    rows = np.tile(np.arange(len(columns)), len(others))
-    places = np.concatenate([c + o for c, o in zip(others, offsets, strict=False)])
-    z = csr_array((np.ones(len(places)), (rows, places)), shape=(len(columns), levels))
-    counts = csr_array((ones, (np.tile(largest, len(others)), places)), shape=(len(size), levels))
-    weighted = z.multiply(w[:, None]).tocsr()
-    target = weighted.T @ centred
-    if levels <= DENSE:
-        gram = (weighted.T @ z).toarray() - (counts.T @ counts.multiply(1 / size[:, None]).tocsr()).toarray()
-        value, vector = np.linalg.eigh((gram + gram.T) / 2)
-        kept = value > 1e-10 * float(np.abs(value).max())
-        solved = (vector[:, kept] / value[kept]) @ (vector[:, kept].T @ target)
-        rank = len(size) + int(kept.sum())
-    else:
-        solved = np.column_stack([_gradients(weighted, z, counts, size, column) for column in target.T])
-        rank = len(size) + levels - _components(largest, others)
-    left = columns - z @ solved
-    return Absorbed(left - _means(left, largest, w, size), rank)
-
-
-def _means(columns: np.ndarray, codes: np.ndarray, w: np.ndarray, size: np.ndarray) -> np.ndarray:
-    sums = np.column_stack([np.bincount(codes, weights=w * column, minlength=len(size)) for column in columns.T])
-    return (sums.reshape(len(size), columns.shape[1]) / size[:, None])[codes]
-
-
-def _gradients(weighted: object, z: object, counts: object, size: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Conjugate gradients on the normal equations of the other factors; they are consistent, if singular."""
-    def times(v: np.ndarray) -> np.ndarray:
-        return weighted.T @ (z @ v) - counts.T @ ((counts @ v) / size)  # type: ignore[attr-defined]
-
-    scale = np.maximum(np.asarray(weighted.sum(axis=0)).ravel(), 1e-300)  # type: ignore[attr-defined]
-    x, r = np.zeros(len(target)), target.copy()
-    s = r / scale
-    p, old = s.copy(), float(r @ s)
-    end = SOLVED**2 * old
-    for _ in range(10 * len(target)):
-        if old <= end:
-            break
-        q = times(p)
-        step = old / float(p @ q)
-        x, r = x + step * p, r - step * q
-        s = r / scale
-        new = float(r @ s)
-        p, old = s + new / old * p, new
-    return x
-
-
-def _components(largest: np.ndarray, others: Sequence[np.ndarray]) -> int:
-    """How many dimensions the factors share: for two, the components of their graph; for more, at least these."""
-    from scipy.sparse import coo_array
-    from scipy.sparse.csgraph import connected_components
-
-    shared = 0
-    for other in others:
-        n, m = int(largest.max()) + 1, int(other.max()) + 1
-        edges = coo_array((np.ones(len(largest)), (largest, other + n)), shape=(n + m, n + m))
-        shared += int(connected_components(edges, directed=False)[0])
-    return shared
+    n, others = codes.shape[1], len(codes) - 1
+    places = (codes[1:].astype(np.int64) + np.concatenate([[0], np.cumsum(counts[1:-1])])[:, None]).ravel()
+    rows = np.tile(np.arange(n), others)
+    z: Any = csr_array((np.ones(len(places)), (rows, places)), shape=(n, int(counts[1:].sum())))
+    first: Any = csr_array((np.ones(n), (codes[0], np.arange(n))), shape=(int(counts[0]), n)) @ z
+    size = np.bincount(codes[0], minlength=int(counts[0]))
+    gram = (z.T @ z).toarray() - (first.T @ first.multiply(1 / size[:, None]).tocsr()).toarray()
+    scale = 1 / np.sqrt(np.maximum(np.bincount(places), 1))
+    return int(counts[0]) + int(dpstrf(gram * scale[:, None] * scale, tol=1e-9)[2])
 
 
 def singletons(factors: Sequence[np.ndarray]) -> np.ndarray:
@@ -104,11 +98,10 @@ def singletons(factors: Sequence[np.ndarray]) -> np.ndarray:
 
     They say nothing about effects within levels and only flatter the degrees of freedom (Correia 2015).
     """
+    compact = [_compact(f) for f in factors]
     alone = np.zeros(len(factors[0]), dtype=bool)
-    while True:
-        before = int(alone.sum())
-        for factor in factors:
-            codes = np.unique(factor, return_inverse=True)[1]
-            alone |= np.bincount(codes, weights=(~alone).astype(float))[codes] * ~alone == 1
-        if int(alone.sum()) == before:
-            return alone
+    before = -1
+    while before != (before := int(alone.sum())):
+        for codes, levels in compact:
+            alone |= ~alone & (np.bincount(codes[~alone], minlength=levels)[codes] == 1)
+    return alone
