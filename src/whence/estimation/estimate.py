@@ -20,6 +20,7 @@ from whence.estimation.dependence import reproducible, split, unclustered, with_
 from whence.estimation.determined import outcome_determined
 from whence.estimation.effect import Comparison, Effect
 from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, summaries
+from whence.estimation.missing_controls import assumed
 from whence.estimation.parameters import checked, plain_parameters
 from whence.estimation.plugin import formula, formula_columns
 from whence.estimation.prepare import Prepared, prepare
@@ -187,7 +188,8 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
         level=level, df=degrees_of_freedom(answer),
         comparisons=comparisons, diagnostics=diagnostics,
         warnings=data.remarks + answer.remarks,
-        assumptions=tuple(dict.fromkeys((*_design(asked), COMMON, *_own(card, asked), *asked.assumptions))),
+        assumptions=tuple(dict.fromkeys((*_design(asked), COMMON, *_own(card, asked), *assumed(asked, data.remarks),
+                                         *asked.assumptions))),
         provenance=Provenance(
             data=data.table.hash, rows=data.table.n_rows, spec=data.spec.hash, method=card.name,
             parameters=plain_parameters(parameters), seed=seed, versions=_versions(card.name),

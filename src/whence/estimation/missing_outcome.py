@@ -30,6 +30,7 @@ from whence.estimation.interactive import (
     predicted_outcome,
 )
 from whence.estimation.ipw import continuous_refusal
+from whence.estimation.missing_controls import filled, required_controls
 from whence.estimation.overlap import REFUSED_SHARE, WARNED_SHARE, require_overlap
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared, require_arms, satisfied
@@ -125,7 +126,8 @@ def with_missing_outcomes(data: Prepared) -> tuple[Prepared, np.ndarray]:
     chosen = np.ones(table.n_rows, dtype=bool)
     for condition in spec.population:
         chosen &= satisfied(table.column(condition.column), condition)
-    needed = [spec.treatment, *spec.controls, *spec.strata, *(c for c in (spec.cluster, spec.weights) if c is not None)]
+    needed = [spec.treatment, *required_controls(spec), *spec.strata,
+              *(c for c in (spec.cluster, spec.weights) if c is not None)]
     gaps = {name: int((table.column(name).missing & chosen).sum()) for name in needed}
     kept = chosen & table.complete(needed)
     if spec.weights is not None:
@@ -152,7 +154,8 @@ def with_missing_outcomes(data: Prepared) -> tuple[Prepared, np.ndarray]:
         treatment=dataclasses.replace(data.treatment, codes=codes, values=codes.astype(float)),
         weights=None if weights is None else weights / weights.mean(),
         clusters=None if spec.cluster is None else level_codes(table.column(spec.cluster), rows)[0],
-        remarks=(*(r for r in data.remarks if r.code != "rows_dropped"), *_said(data, chosen, rows, observed, gaps)),
+        remarks=(*(r for r in data.remarks if r.code not in ("rows_dropped", "controls_filled")),
+                 *_said(data, chosen, rows, observed, gaps), *filled(table, spec, rows)),
     ), observed
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from whence.core.errors import WhenceError
 from whence.core.result import Refused, Remark
 from whence.data.table import CODED, NUMERIC, Column, Table
+from whence.estimation.missing_controls import filled, not_available, required_controls
 from whence.estimation.treatment import Treatment, affirmative, canonical, code_treatment
 from whence.identification.spec import Condition, Spec
 from whence.stats.blocks import gram
@@ -20,7 +21,8 @@ from whence.stats.features import Features, features, level_codes, plain
 FEW_CLUSTERS = 10
 SMALLEST_ARM = 2
 LARGEST = 1e120
-OVER_TIME = ("did", "event_study", "synthetic_control")
+OVER_TIME = ("did", "event_study", "synthetic_control", "interrupted_series")
+ONE_UNIT = ("synthetic_control", "interrupted_series")
 
 
 @dataclass(frozen=True)
@@ -77,12 +79,12 @@ class Prepared:
 def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     """Choose the rows, code treatment and outcome, and check what every estimator needs.
 
-    Rows: those in the population with no missing value in treatment, outcome, controls, mediators (front
-    door), the formula's columns (ID), instruments (IV), strata, cluster and weights; lost rows are counted by column
-    in a remark.
+    Rows: those in the population with no missing value in treatment, outcome, controls (unless the spec or the design
+    keeps rows that lack one, see ``missing_controls``), mediators (front door), the formula's columns (ID), instruments
+    (IV), strata, cluster and weights; lost rows, and those kept with a gap, are counted by column in remarks.
     Refused, with evidence: ``no_rows``, ``treatment_constant``, ``outcome_constant``, ``outcome_not_numeric``,
     ``infinite_values``, ``out_of_scale``, ``small_arm``, ``too_few_clusters``, ``bad_weights``,
-    ``control_is_treatment``, ``control_is_outcome``.
+    ``control_is_treatment``, ``control_is_outcome``, ``missing_controls_not_available``.
     Raises ``WhenceError`` (``unknown_column``) for a name the table lacks.
     """
     for name in spec.columns:
@@ -90,6 +92,9 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     if len(spec.treatments) > 1 or len(spec.outcomes) > 1:
         return _several(spec)
     spec, remarks = complete_roles(table, spec)
+    refused = not_available(spec)
+    if refused is not None:
+        return refused
     found = _rows(table, spec)
     if isinstance(found, Refused):
         return found
@@ -124,7 +129,7 @@ def complete_roles(table: Table, spec: Spec) -> tuple[Spec, list[Remark]]:
         if getattr(spec, role) is None and role in table.roles
     }
     spec = spec.replace(**changes) if changes else spec
-    if spec.cluster is None and spec.unit is not None:
+    if spec.cluster is None and spec.unit is not None and spec.strategy != "interrupted_series":
         codes, _ = level_codes(table.column(spec.unit), np.arange(table.n_rows))
         seen = np.bincount(codes[codes >= 0])
         if seen.max(initial=0) > 1:
@@ -156,7 +161,7 @@ def _rows(table: Table, spec: Spec) -> tuple[np.ndarray, list[Remark]] | Refused
             "population", f"The population conditions keep {chosen.sum():,} of {table.n_rows:,} rows.",
             tuple(c.column for c in spec.population), {"kept": int(chosen.sum()), "rows": table.n_rows},
         ))
-    needed = [spec.treatment, spec.outcome, *sorted({*spec.controls, *spec.strata, *_between(spec)})]
+    needed = [spec.treatment, spec.outcome, *sorted({*required_controls(spec), *spec.strata, *_between(spec)})]
     needed += [name for name in (spec.cluster, spec.weights) if name is not None]
     gaps = {name: int((table.column(name).missing & chosen).sum()) for name in needed}
     complete = chosen & table.complete(needed)
@@ -181,7 +186,8 @@ def _rows(table: Table, spec: Spec) -> tuple[np.ndarray, list[Remark]] | Refused
             tuple(name for name in needed if name in gaps),
             {"dropped": lost, "used": int(complete.sum()), "missing": gaps},
         ))
-    return np.flatnonzero(complete), remarks
+    rows = np.flatnonzero(complete)
+    return rows, [*remarks, *filled(table, spec, rows)]
 
 
 def satisfied(column: Column, condition: Condition) -> np.ndarray:
@@ -250,7 +256,7 @@ def _finite(data: Prepared) -> Prepared | Refused:
     for name in (*data.spec.controls, *_between(data.spec)):
         column = data.table.column(name)
         if column.kind in NUMERIC:
-            numbers[name] = column.values[data.rows]
+            numbers[name] = column.values[data.rows[~column.missing[data.rows]]]
     infinite = {name: int((~np.isfinite(v)).sum()) for name, v in numbers.items() if not np.isfinite(v).all()}
     if infinite:
         return Refused("infinite_values", "There are infinite values in " + ", ".join(sorted(infinite)) + ".",
@@ -279,6 +285,8 @@ def require_arms(data: Prepared, smallest: int = SMALLEST_ARM) -> Prepared | Ref
     t = data.treatment
     if not t.discrete:
         return data
+    if data.spec.strategy in ONE_UNIT:
+        smallest = 1  # one period after the start of one unit is enough
     sizes = np.bincount(t.codes, minlength=len(t.arms))
     for arm in (0, 1):
         if sizes[arm] < smallest:

@@ -16,6 +16,7 @@ Strategy = Literal[
     "rct", "adjustment", "frontdoor", "id", "iv", "rdd", "did", "event_study", "synthetic_control", "interrupted_series"
 ]
 Quantity = Literal["ATE", "ATT", "ATC", "ATO", "LATE", "CATE", "QTE", "QTT"]
+MissingControls = Literal["drop", "indicator"]
 Scalar = bool | int | float | str
 
 
@@ -44,7 +45,9 @@ class Spec:
     value. population: conditions that all hold. assumptions: sentences the user takes on. graph: for the
     strategy ``"id"``, text that ``whence.graph`` reads, from which the formula follows; formula_columns: the
     columns that the formula uses besides treatment and outcome. strata: of an experiment in blocks, the columns within
-    whose values the treatment was drawn by lot.
+    whose values the treatment was drawn by lot. missing_controls: what becomes of rows with a missing control: left
+    out (``"drop"``), or kept with the mean in its place and a column that says where it is missing (``"indicator"``).
+    None: the latter in an experiment, where it is right whatever made the values missing; else the former.
     """
 
     strategy: Strategy
@@ -66,6 +69,7 @@ class Spec:
     graph: str | None = None
     formula_columns: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
+    missing_controls: MissingControls | None = None
 
     def __post_init__(self) -> None:
         for name in ("treatments", "outcomes", "controls", "instruments", "mediators", "formula_columns", "strata"):
@@ -77,6 +81,9 @@ class Spec:
             raise unknown_name("strategy", self.strategy, get_args(Strategy), code="unknown_strategy")
         if self.quantity not in get_args(Quantity):
             raise unknown_name("quantity", self.quantity, get_args(Quantity), code="unknown_quantity")
+        if self.missing_controls is not None and self.missing_controls not in get_args(MissingControls):
+            raise unknown_name("handling of missing controls", self.missing_controls, get_args(MissingControls),
+                               code="unknown_handling")
         for role in ("treatments", "outcomes"):
             if not getattr(self, role):
                 raise WhenceError(f"The spec names no {role[:-1]}.", code="missing_role", value=role)

@@ -36,29 +36,35 @@ class Features:
 
 
 def features(table: Table, names: Iterable[str], rows: np.ndarray, degree: int = 1) -> Features | Refused:
-    """Design columns of ``names`` on ``rows`` (int (n,); no missing values there).
+    """Design columns of ``names`` on ``rows`` (int (n,)).
 
     Continuous and count columns: powers 1 to ``degree``, as far as their number of distinct values
     allows; a column with two values never gets a square. Binary, categorical, text and ordinal columns
     (ordinal up to 10 levels): one dummy per level present but the first. Datetime: days. ``degree`` 0 is
-    for trees: as 1, but ordinal columns are single numbers.
+    for trees: as 1, but ordinal columns are single numbers. A column with missing values there gets one more that is 1
+    where they are (``"age missing"``); its others have their mean there, or no level (the missing-indicator method).
 
     Refused (``more_features_than_rows``) when the columns would outnumber the rows.
     """
     columns = [table.column(name) for name in sorted(set(names))]
     coded = {c.name: _present(c, rows) for c in columns if _as_levels(c, degree)}
-    wanted = sum(len(coded[c.name][1]) - 1 if c.name in coded else 1 for c in columns)
+    gaps = {c.name: c.missing[rows] for c in columns}
+    gaps = {name: mask for name, mask in gaps.items() if mask.any()}
+    wanted = len(gaps) + sum(len(coded[c.name][1]) - 1 if c.name in coded else 1 for c in columns)
     if wanted > max(len(rows), 1):
         return _too_many(columns, coded, wanted, len(rows))
     labels: list[str] = []
     sources: list[str] = []
     dropped: list[str] = []
-    room = sum(len(coded[c.name][1]) - 1 if c.name in coded else max(degree, 1) for c in columns)
+    room = len(gaps) + sum(max(len(coded[c.name][1]) - 1, 0) if c.name in coded else max(degree, 1) for c in columns)
     matrix = np.empty((len(rows), room))
     for column in columns:
-        made = _dummies(column, *coded[column.name]) if column.name in coded else _powers(column, rows, degree)
+        missing = gaps.get(column.name)
+        made = _dummies(column, *coded[column.name]) if column.name in coded else _powers(column, rows, degree, missing)
         if not made:
             dropped.append(column.name)
+        if missing is not None:
+            made.append((f"{column.name} missing", missing.astype(float)))
         for label, values in made:
             matrix[:, len(labels)] = values
             labels.append(label)
@@ -114,17 +120,28 @@ def _as_levels(column: Column, degree: int) -> bool:
 
 
 def _present(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[str]]:
-    """``level_codes`` with only the levels that occur on ``rows``, in level order."""
+    """``level_codes`` with only the levels that occur on ``rows``, in level order; -1 where missing."""
     codes, labels = level_codes(column, rows)
-    there = np.bincount(codes, minlength=len(labels)) > 0
-    return (np.cumsum(there) - 1)[codes], [label for label, seen in zip(labels, there, strict=True) if seen]
+    there = np.bincount(codes[codes >= 0], minlength=len(labels)) > 0
+    place = np.append(np.cumsum(there) - 1, -1)  # the last for a code of -1
+    return place[codes], [label for label, seen in zip(labels, there, strict=True) if seen]
 
 
 def _dummies(column: Column, codes: np.ndarray, labels: list[str]) -> list[tuple[str, np.ndarray]]:
     return [(f"{column.name}={labels[j]}", (codes == j).astype(float)) for j in range(1, len(labels))]
 
 
-def _powers(column: Column, rows: np.ndarray, degree: int) -> list[tuple[str, np.ndarray]]:
+def _powers(
+    column: Column, rows: np.ndarray, degree: int, missing: np.ndarray | None
+) -> list[tuple[str, np.ndarray]]:
+    """Labels and columns (n,) with mean zero over the rows that have a value, and zero where ``missing``."""
+    if missing is not None:
+        known = np.flatnonzero(~missing)
+        made = []
+        for label, values in _powers(column, rows[known], degree, None):
+            made.append((label, np.zeros(len(rows))))
+            made[-1][1][known] = values
+        return made
     if column.kind == "datetime":
         values = column.values[rows].astype("datetime64[us]").astype(float) / 86_400e6
     else:
