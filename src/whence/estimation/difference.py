@@ -74,7 +74,7 @@ def difference(
     by_arm = {a: {"n": int(s), "mean": float(m)} for a, s, m in zip(t.arms, sizes, means, strict=True)}
     answer = Answer(
         data, estimates=means[1:] - means[0], influence=influence[:, 1:] - influence[:, [0]],
-        df=_welch(variances, sizes), diagnostics={"arms": by_arm},
+        df=_welch(variances, sizes), diagnostics={"arms": by_arm}, common=True,
     )
     return answer if data.clusters is None else _clustered(answer, covariance)
 

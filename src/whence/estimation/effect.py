@@ -39,7 +39,8 @@ class Effect:
     estimate, standard_error, interval (``level``, usually 95 %), p_value (of no effect).
     n: rows used. quantity: ATE, ATT, ... method: name of the card. contrast: what is compared, in
     words. carries: which uncertainties the interval carries, e.g. ``("sampling",)``.
-    comparisons: every contrast when the treatment has more than two values; the first is this effect.
+    comparisons: every contrast when the treatment has more than two values; the first is this effect. pairs: all pairs
+    of the arms, where all their effects are about the same people; joint intervals and adjusted p-values allow for all.
     diagnostics: JSON-ready numbers of the fit. rows: int (n,), rows of the table used.
     influence: float (n,), the estimator's influence values on those rows (mean zero), so that
     estimate - truth is about mean(influence) and effects combine with the right joint variance.
@@ -66,6 +67,7 @@ class Effect:
     assumptions: tuple[str, ...] = ()
     warnings: tuple[Remark, ...] = ()
     comparisons: tuple[Comparison, ...] = ()
+    pairs: tuple[Comparison, ...] = ()
     diagnostics: Mapping[str, Any] = field(default_factory=dict)
     errors: str = ""
     own_interval: bool = False
@@ -106,7 +108,10 @@ class Effect:
         lo, hi = self.interval
         first = (f"{self.quantity} {self.contrast}: {self.estimate:.4g} "
                  f"({self.level:.0%} interval {lo:.4g} to {hi:.4g}; {self.method}, n = {self.n:,})")
-        return "\n".join([first, *(f"  {c.label}: {_compared(c)}" for c in self.comparisons)])
+        lines = [f"  {c.label}: {_compared(c)}" for c in self.comparisons]
+        known = {c.label for c in self.comparisons}
+        others = [f"  {c.label}: {_compared(c)}" for c in self.pairs if c.label not in known]
+        return "\n".join([first, *lines, *(["and, joint over all pairs,"] if others else []), *others])
 
 
 def _compared(c: Comparison) -> str:
@@ -182,7 +187,7 @@ def _combine(a: Effect, b: Effect, sign: float) -> Effect:
         a, estimate=estimate, standard_error=error, interval=interval, p_value=p_value, n=len(rows),
         method=a.method if a.method == b.method else f"{a.method} {word} {b.method}", df=df, provenance=provenance,
         quantity=a.quantity if a.quantity == b.quantity else f"{a.quantity} {word} {b.quantity}",
-        contrast=f"({a.contrast}) {word} ({b.contrast})", comparisons=(), diagnostics={}, propensity=None,
+        contrast=f"({a.contrast}) {word} ({b.contrast})", comparisons=(), pairs=(), diagnostics={}, propensity=None,
         assumptions=tuple(dict.fromkeys(a.assumptions + b.assumptions)),
         warnings=tuple({w.text: w for w in a.warnings + b.warnings}.values()),
         rows=rows, influence=total * len(rows), clusters=clusters, dependence=dependence,

@@ -21,6 +21,7 @@ from whence.estimation.determined import outcome_determined
 from whence.estimation.effect import Comparison, Effect
 from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, summaries
 from whence.estimation.missing_controls import assumed
+from whence.estimation.pairs import all_pairs
 from whence.estimation.parameters import checked, plain_parameters
 from whence.estimation.plugin import formula, formula_columns
 from whence.estimation.prepare import Prepared, prepare
@@ -49,8 +50,9 @@ def estimate(
     a cutoff see ``choose``. params: the method's own, see its card.
 
     Refused: ``not_identified``, ``no_estimator`` (strategy), ``quantity_not_available``, ``other_design`` (the method
-    is for another strategy), those of ``prepare`` and those of the method. Raises ``WhenceError`` for unknown
-    columns, methods, parameters, and for a strategy without the mediators or the graph that it needs.
+    is for another strategy), ``post_treatment_control`` (the spec has a graph that forbids a control), those of
+    ``prepare`` and those of the method. Raises ``WhenceError`` for unknown columns, methods, parameters, and for a
+    strategy without the mediators or the graph that it needs.
     """
     asked = as_spec(spec)
     if isinstance(asked, Refused):
@@ -100,6 +102,10 @@ def _prepared(table: Table, asked: Spec, method: str) -> Prepared | Refused:
         coded = code_treatment(column, np.flatnonzero(~column.missing), None)
         if isinstance(coded, Refused) and coded.code == "treatment_constant":
             return coded
+    if asked.graph is not None and asked.strategy in COMPARING:
+        spoiled = _spoiled(asked)
+        if spoiled is not None:
+            return spoiled
     completed = with_formula_columns(asked)
     if isinstance(completed, Refused):
         return completed
@@ -108,6 +114,14 @@ def _prepared(table: Table, asked: Spec, method: str) -> Prepared | Refused:
         return data
     determined = outcome_determined(data)
     return data if determined is None else determined
+
+
+def _spoiled(spec: Spec) -> Refused | None:
+    """Controls that the spec's own graph forbids."""
+    from whence.graphs.build import graph
+    from whence.identification.post_treatment import post_treatment
+
+    return post_treatment(graph(spec.graph), spec.treatments, spec.outcomes, spec.controls)
 
 
 @functools.cache
@@ -186,7 +200,7 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
         quantity=LOCAL.get(asked.strategy, asked.quantity), method=card.name, spec=data.spec,
         contrast=f"{data.treatment.name}: {answer.labels[0]}" if answer.labels else data.treatment.contrast,
         level=level, df=degrees_of_freedom(answer),
-        comparisons=comparisons, diagnostics=diagnostics,
+        comparisons=comparisons, pairs=all_pairs(answer, level, seed), diagnostics=diagnostics,
         warnings=data.remarks + answer.remarks,
         assumptions=tuple(dict.fromkeys((*_design(asked), COMMON, *_own(card, asked), *assumed(asked, data.remarks),
                                          *asked.assumptions))),

@@ -36,7 +36,8 @@ class Answer:
     sums.T @ sums / n**2 over rows or clusters. df: degrees of freedom of the t reference, (m,), or None
     for the normal. propensity: (n,), probability of the treatment value asked for. labels: (m,), what each comparison
     compares, when it is not the treatment's arms. interval, p_value: of the first comparison, for a method that has its
-    own. errors: which standard errors these are, when the method has a choice.
+    own. errors: which standard errors these are, when the method has a choice. common: the comparisons with the first
+    arm are averages over the same people, so that their differences are effects too.
     """
 
     data: Prepared
@@ -50,6 +51,7 @@ class Answer:
     interval: tuple[float, float] | None = None
     p_value: float | None = None
     errors: Errors | None = None
+    common: bool = False
 
 
 @dataclass(frozen=True)

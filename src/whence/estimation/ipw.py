@@ -93,7 +93,7 @@ def ipw(
     return Answer(
         data, estimates=np.array([estimate for estimate, _ in pairs]),
         influence=np.column_stack([psi for _, psi in pairs]) * cluster_factor(data.clusters),
-        remarks=remarks, propensity=fit.probabilities[:, 1],
+        remarks=remarks, propensity=fit.probabilities[:, 1], common=data.spec.quantity in ("ATE", "ATO"),
         diagnostics=diagnostics | {
             "degree": degree, "columns": fit.design.shape[1], "iterations": fit.iterations,
             "log_likelihood": fit.log_likelihood, "controls": list(controls.labels[:SHOWN]),

@@ -128,7 +128,7 @@ def regression(
         **({} if data.weights is None else {"weights_are": weights_are}),
     }
     answer = Answer(data, estimates, psi, np.full(len(estimates), weights.rows - fit.rank), diagnostics,
-                    (*remarks, *said), errors=errors[1])
+                    (*remarks, *said), errors=errors[1], common=data.spec.quantity == "ATE")
     return answer if name != "wild" else with_bootstrap(answer, Linear.of(fit, means), level, bootstrap_draws, seed)
 
 

@@ -84,7 +84,7 @@ def tmle(
         diagnostics["omitted_variable"] = median_elements(
             [elements(data, run, psi[:, 0]) for run, (_, psi) in zip(made.runs, scored, strict=True)])
     return Answer(data, estimates=estimates, influence=influence, remarks=made.remarks,
-                  propensity=made.propensity[:, 1], diagnostics=diagnostics)
+                  propensity=made.propensity[:, 1], diagnostics=diagnostics, common=data.spec.quantity == "ATE")
 
 
 def _targeted(data: Prepared, run: Nuisances, arm: int) -> tuple[float, np.ndarray, dict[str, float]]:

@@ -20,6 +20,7 @@ from whence.graphs.ancestry import possible_descendants
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
 from whence.identification.identify import Identified, NotIdentified, identify
+from whence.identification.post_treatment import post_treatment
 from whence.identification.spec import Spec
 from whence.studies.designs import other_design
 from whence.studies.question import CLOSE, Match, Reading, read_question
@@ -234,6 +235,9 @@ def _from_graph(
             "tests. That is not proof of no effect; the interval says how large an effect the data allow.")
         warnings += (Remark("no_effect", note, (treatment, outcome)),)
     if request.controls is not None:
+        refused = post_treatment(graph, treatment, outcome, request.controls)
+        if refused is not None:
+            return Plan(None, refused, tuple(choices), warnings, **parts)
         spec = spec.replace(controls=request.controls)
         warnings += (Remark("controls_given", "The controls given are used instead of the graph's adjustment set.",
                             request.controls),)

@@ -15,7 +15,7 @@ from whence.core.result import Refused, Remark, to_plain, versions
 from whence.data.load import read
 from whence.data.profile import profile
 from whence.data.table import Table
-from whence.estimation.choose import OWN
+from whence.estimation.choose import COMPARING, OWN
 from whence.estimation.dependence import KINDS, SHARED, split
 from whence.estimation.effect import Effect
 from whence.estimation.estimate import estimate, unadjusted
@@ -23,6 +23,7 @@ from whence.estimation.parameters import checked
 from whence.graphs.build import graph as build_graph
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
+from whence.identification.post_treatment import post_treatment
 from whence.identification.spec import Spec
 from whence.report.finding import Finding
 from whence.studies.plan import Plan, Request, make_plan
@@ -177,4 +178,9 @@ def _given(
     spec = spec.replace(**extra) if extra else spec
     for name in spec.columns:
         table.column(name)
-    return Plan(spec, None, (Remark("given", "The treatment, the outcome and the controls were given."),), graph=graph)
+    given = (Remark("given", "The treatment, the outcome and the controls were given."),)
+    if graph is not None and spec.strategy in COMPARING and {*spec.treatments, *spec.outcomes} <= {*graph.names}:
+        refused = post_treatment(graph, spec.treatments, spec.outcomes, spec.controls)
+        if refused is not None:
+            return Plan(None, refused, given, graph=graph)
+    return Plan(spec, None, given, graph=graph)
