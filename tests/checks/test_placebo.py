@@ -63,6 +63,43 @@ def test_every_shuffle_is_a_full_regression(clustered):
         assert error == pytest.approx(np.sqrt(factor * (bread @ score.T @ score @ bread)[0, 0]))
 
 
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("unit", [1.0, 1e25])
+def test_large_tables_in_single_precision(unit, weighted):
+    """From 2,000 rows on, one permutation serves sixteen times: each a full regression, to a hundred-thousandth."""
+    n = 2500
+    x, d = rng(3).normal(size=(n, 3)), rng(4).integers(0, 2, n).astype(float)
+    y = unit * (x[:, 0] + rng(5).normal(size=n) * np.exp(x[:, 1]))
+    weights = rng(6).uniform(0.5, 2, n) if weighted else None
+    found, kind = placebos(y, d, x, 40, rng(9), weights)
+    again = rng(9)
+    order = again.permutation(n)
+    back = np.argsort(order)  # the table is shuffled once before the treatment is
+    drawn = shuffles(d[order], None, again)[0](40)[:, back]
+    assert kind == "rows" and (drawn.sum(axis=1) == d.sum()).all() and len({tuple(row) for row in drawn}) == 40
+    w = np.ones(n) if weights is None else weights
+    for j in (0, 15, 16, 39):
+        design = np.column_stack([drawn[j], np.ones(n), x])
+        bread = np.linalg.inv(design.T @ (design * w[:, None]))
+        beta = bread @ design.T @ (w * y)
+        room = 1 - np.einsum("ij,jk,ik->i", design, bread, design * w[:, None])
+        score = design * (w * (y - design @ beta) / room)[:, None]
+        error = np.sqrt((bread @ score.T @ score @ bread)[0, 0])
+        assert found.errors[j] == pytest.approx(error, rel=1e-5)
+        assert found.estimates[j] == pytest.approx(beta[0], abs=1e-5 * error)
+
+
+def test_shuffles_turned_round_are_uniform_and_uncorrelated():
+    """Against fixed numbers, sums over shuffles have the variance of permutations and no correlation within a turn."""
+    numbers = rng(1).permutation(np.cumsum(rng(1).normal(size=2000)))
+    values = rng(2).normal(size=2000)
+    sums = np.stack([shuffles(values, None, rng(seed))[0](16) @ (numbers - numbers.mean()) for seed in range(400)])
+    expected = values.var() * numbers.var() * 2000**2 / 1999
+    assert sums.var() == pytest.approx(expected, rel=0.06)  # 6,400 sums: Monte Carlo error .018
+    assert abs(np.corrcoef(sums.T)[~np.eye(16, dtype=bool)].mean()) < 0.015
+    assert abs(np.corrcoef((sums.T - sums.mean()) ** 2)[~np.eye(16, dtype=bool)].mean()) < 0.02
+
+
 def test_small_batches_give_the_same_kind_of_answer(monkeypatch):
     from whence.checks import placebo as module
 
