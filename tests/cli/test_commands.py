@@ -195,7 +195,8 @@ def test_estimate_with_method_parameters_and_no_checks(whence: Any, trial: Path,
 
 def test_a_refusal_is_3_with_the_same_keys(whence: Any, trial: Path, tmp_path: Path) -> None:
     spec = tmp_path / "other.json"
-    spec.write_text(json.dumps({"strategy": "interrupted_series", "treatments": ["dose"], "outcomes": ["recovery"]}))
+    spec.write_text(json.dumps({"strategy": "rct", "treatments": ["dose"], "outcomes": ["recovery"],
+                                "quantity": "CATE"}))
     ran = whence("estimate", trial, "--spec", spec, "--json")
     assert ran.status == 3 and set(ran.json) == KEYS
     assert ran.json["effect"] is None and ran.json["refused"]["reason"] and ran.json["provenance"]["rows"] == 600

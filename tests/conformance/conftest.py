@@ -61,6 +61,7 @@ BY_FORMULA = Spec("id", ("dose",), ("score",), graph="site --> dose; dose --> gr
 BY_CHANCE = Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age", "site"))
 AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variable="income", cutoff=0.0)
 OVER_TIME = Spec("did", ("dose",), ("score",), controls=("income",), time="grade", unit="age")
+ONE_SERIES = Spec("interrupted_series", ("dose",), ("score",), controls=("income",), time="age")
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
 # Methods with a strategy of their own.
@@ -68,6 +69,7 @@ OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv"
        "quantile_effect": SPEC.replace(quantity="QTE"),
        "dose_response": Spec("adjustment", ("age",), ("score",), controls=("income", "site")),
        "twfe": OVER_TIME, "group_time": OVER_TIME, "imputation": OVER_TIME,
+       "interrupted_series": ONE_SERIES, "structural_series": ONE_SERIES,
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
@@ -87,7 +89,10 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
     from whence.estimation.estimate import estimate
 
     table = by_rule(table) if card.name == "rdd" else table
-    table = by_period(table) if OWN.get(card.name, SPEC).time else table
+    if OWN.get(card.name, SPEC) is ONE_SERIES:
+        table = one_series(table)
+    elif OWN.get(card.name, SPEC).time:
+        table = by_period(table)
     return estimate(table, OWN.get(card.name, SPEC), card.name, seed, **params)
 
 
@@ -97,6 +102,14 @@ def by_period(table: Table) -> Table:
     dose = (rows % 6 >= np.array([3, 4, 9])[rows // 6 % 3]).astype(np.int32)
     made = [Column("age", "continuous", rows // 6 + 0.0), Column("grade", "continuous", rows % 6 + 0.0),
             Column("dose", "binary", dose, (0, 1))]
+    return functools.reduce(lambda t, column: t.replace(column), made, table)
+
+
+def one_series(table: Table) -> Table:
+    """The table with its rows as periods of one series, treated in the last third."""
+    rows = np.arange(table.n_rows)
+    dose = (rows >= 2 * table.n_rows // 3).astype(np.int32)
+    made = [Column("age", "continuous", rows + 0.0), Column("dose", "binary", dose, (0, 1))]
     return functools.reduce(lambda t, column: t.replace(column), made, table)
 
 

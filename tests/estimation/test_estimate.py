@@ -11,6 +11,7 @@ import pytest
 from whence.core.errors import WhenceError
 from whence.core.registry import methods
 from whence.core.result import Refused
+from whence.estimation import choose
 from whence.estimation.choose import STRATEGIES
 from whence.estimation.effect import Effect
 from whence.estimation.estimate import estimate
@@ -33,7 +34,9 @@ def test_auto(sample, spec, changes, method):
     assert isinstance(effect, Effect) and effect.method == method
 
 
-def test_other_strategies_are_refused(sample, spec):
+def test_a_strategy_without_a_method_is_refused(sample, spec, monkeypatch):
+    known = choose.methods("estimation")
+    monkeypatch.setattr(choose, "methods", lambda task: [c for c in known if "interrupted_series" not in c.strategies])
     answer = estimate(sample(50, 1).table, spec("interrupted_series"))
     assert isinstance(answer, Refused) and answer.code == "no_estimator"
     assert answer.evidence == {"strategy": "interrupted_series", "available": list(STRATEGIES)}

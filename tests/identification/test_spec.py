@@ -63,3 +63,10 @@ def test_text_that_is_no_spec(text: str, code: str) -> None:
     with pytest.raises(WhenceError) as caught:
         Spec.from_json(text)
     assert caught.value.code == code
+
+
+@pytest.mark.parametrize(("said", "meant"), [("panel", "did"), ("interrupted_time_series", "interrupted_series")])
+def test_other_names_of_a_strategy(said, meant):
+    given = {"strategy": said, "treatments": ["d"], "outcomes": ["y"]}
+    assert Spec.from_dict(given).strategy == meant and Spec(said, ("d",), ("y",)).strategy == meant
+    assert Spec.from_dict(given).hash == Spec.from_dict(given | {"strategy": meant}).hash

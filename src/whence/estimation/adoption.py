@@ -181,5 +181,6 @@ def _comparable(data: Prepared, found: Adoption) -> Refused | None:
     if len(np.unique(still)) == 1 and not (found.first == found.time.min()).any():
         return Refused("no_untreated", f"Every unit starts {name!r} at the same time, so nobody shows what would have "
                        "happened without it.", {"column": name, "start": float(still[0])},
-                       "Include units that are not treated, or treated later.")
+                       "Include units that are not treated, or treated later; or compare the series with itself: "
+                       "strategy='interrupted_series'.")
     return None

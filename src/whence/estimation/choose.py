@@ -15,10 +15,11 @@ QUANTITIES = ("ATE", "ATT", "ATC")
 COMPARING = ("rct", "adjustment")  # strategies that compare groups given controls
 # Strategies with methods of their own, and the usual one.
 OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv", "rdd": "rdd", "did": "twfe", "event_study": "group_time",
-       "synthetic_control": "synthetic_control"}
+       "synthetic_control": "synthetic_control", "interrupted_series": "interrupted_series"}
 STRATEGIES = (*COMPARING, *OWN)
 # Whose effect a design can show, whatever was asked for.
-LOCAL = {"iv": "LATE", "rdd": "LATE", "did": "ATT", "event_study": "ATT", "synthetic_control": "ATT"}
+LOCAL = {"iv": "LATE", "rdd": "LATE", "did": "ATT", "event_study": "ATT", "synthetic_control": "ATT",
+         "interrupted_series": "ATT"}
 PARALLEL = "Without treatment, the outcomes of the treated and of the others would have moved in parallel."
 DESIGN = {
     "rct": "Who was treated was decided by chance.",
@@ -32,6 +33,8 @@ DESIGN = {
     "event_study": PARALLEL,
     "synthetic_control": "The weighted untreated units that followed the treated one before would have gone on doing "
                          "so.",
+    "interrupted_series": "Without treatment the series would have gone on as it moved before; nothing else changed "
+                          "when it started.",
 }
 BY_STRATUM = ("stratified", "randomisation", "difference")  # methods for experiments in blocks, and the raw comparison
 FEWEST_FOR_AIPW = 20  # rows in the smallest arm

@@ -18,6 +18,8 @@ Strategy = Literal[
 Quantity = Literal["ATE", "ATT", "ATC", "ATO", "LATE", "CATE", "QTE", "QTT"]
 MissingControls = Literal["drop", "indicator"]
 Scalar = bool | int | float | str
+# Other names in use for a strategy.
+ALSO = {"panel": "did", "difference_in_differences": "did", "interrupted_time_series": "interrupted_series"}
 
 
 @dataclass(frozen=True)
@@ -77,6 +79,7 @@ class Spec:
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
         for name in ("population", "assumptions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
+        object.__setattr__(self, "strategy", ALSO.get(self.strategy, self.strategy))
         if self.strategy not in get_args(Strategy):
             raise unknown_name("strategy", self.strategy, get_args(Strategy), code="unknown_strategy")
         if self.quantity not in get_args(Quantity):
@@ -145,8 +148,9 @@ class Spec:
         if unknown:
             names = [f.name for f in dataclasses.fields(Spec)]
             raise unknown_name("spec field called", sorted(unknown)[0], names, code="unknown_field")
+        given = {k: ALSO.get(v, v) if k == "strategy" and isinstance(v, str) else v for k, v in given.items()}
         try:
-            return pydantic.TypeAdapter(Spec).validate_python(dict(given))
+            return pydantic.TypeAdapter(Spec).validate_python(given)
         except pydantic.ValidationError as error:
             problems = [f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors()]
             raise WhenceError(

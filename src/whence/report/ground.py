@@ -61,6 +61,10 @@ def _by_design(effect: Effect) -> str:
         return (f"A weighted average of untreated units that followed the treated before stands for them after. The "
                 f"number is the effect of {treatment} only if it would have gone on following them, and if the "
                 "untreated were not affected too. The data cannot prove that.")
+    if spec.strategy == "interrupted_series":
+        return (f"{outcome} after the start is compared with how it moved before. The number is the effect of "
+                f"{treatment} only if it would have gone on like that and nothing else changed at that time. The data "
+                "cannot prove that.")
     return (f"The change of {outcome} among the treated is compared with that among the others at the same times. The "
             f"number is the effect of {treatment} only if both would have changed alike without it. Trends before the "
             "start can speak against that; the data cannot prove it.")

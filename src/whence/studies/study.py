@@ -33,7 +33,8 @@ LEARN = "learn"
 # Estimators that a study sets beside its answer; for other designs, the unadjusted comparison alone.
 COMPARED = ("difference", "aipw", "ipw", "regression")
 CHANGES = ("imputation", "group_time", "twfe")
-COMPARED_BY = {"did": CHANGES, "event_study": CHANGES, "synthetic_control": ()}
+COMPARED_BY = {"did": CHANGES, "event_study": CHANGES, "synthetic_control": (),
+               "interrupted_series": ("interrupted_series", "structural_series")}
 
 
 @dataclass(frozen=True, eq=False)
