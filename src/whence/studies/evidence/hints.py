@@ -1,0 +1,111 @@
+"""What the name and the description of a column say of its part in a design, as weights in nats."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+
+from whence.studies.words import Description, tokens
+
+Hints = tuple[tuple[float, re.Pattern[str]], ...]
+
+
+def _hints(*rows: tuple[float, str]) -> Hints:
+    return tuple((weight, re.compile(pattern, re.IGNORECASE)) for weight, pattern in rows)
+
+
+# What was decided for people, by lot, by a rule or by others: an assignment, an offer, an encouragement.
+ASSIGNED = _hints(
+    (4.0, r"\binstrument(?:al)?\b(?! (?:panel|play|less))|\bencouragement\b|\bexogenous(?:ly)?\b|\bas good as random"),
+    (3.5, r"\brandomly (?:\w+ ){0,2}(?:assign|offer|invit|encourag|select|allocat|chosen|sent)\w*|\blotter(?:y|ies)\b"),
+    (3.0, r"\b(?:offer(?:s|ed)?|invit(?:e|es|ed|ation|ations)|encourage[ds]?|voucher|mailers?|mailed|leaflets?|"
+          r"flyers?)\b|"
+          r"\bassign(?:ed|ment)?\b|\brandomi[sz]\w+|\bexperimental (?:group|arm|condition)\b|"
+          r"\bintent(?:ion)? to treat\b"),
+    (2.5, r"\beligib\w+\b|\bprime[ds]?\b|\breceived (?:an? )?(?:\w+ )?(?:letter|reminder|mailer|call|invitation|"
+          r"message|"
+          r"voucher|offer)\b|\bsent (?:an? )?(?:\w+ )?(?:letter|reminder|email|message)"),
+)
+# What people then did or got.
+TAKEN = _hints(
+    (2.5, r"\b(?:actually|successfully|really)\b|\btake-?up\b|\buptake\b|\bcompli\w+"),
+    (2.0, r"\b(?:attend|participat|enrol|complet|open|contact|connect|accept|adopt|deliver|reach|view|watch|join)"
+          r"(?:l?ed|l?s|es|l?ment|ation|ance|ing)?\b|\btook part\b|\btaken?\b|\btook\b|\bused?\b|\busage\b"),
+    (1.5, r"\breceiv(?:ed|es|ing)\b|\breceipt\b|\bsubscri\w+|\bgot\b"),
+)
+POST = _hints(
+    (3.0, r"\bpost\b(?! ?(?:office|code|card|al))|\bpost-|\bbefore\b.{0,80}\bafter\b|\bafter\b.{0,80}\bbefore\b|"
+          r"\bpre\b.{0,20}\bpost\b"),
+    (2.0, r"^\W*after\b|\bafter (?:the )?(?:treatment|policy|reform|law|intervention|program(?:me)?|change|19|20)|"
+          r"\b(?:second|later) (?:period|wave|round)\b"),
+)
+TIME = _hints(
+    (2.0, r"\b(?:year|yr|month|quarter|week|day|date|time|period|wave|round|season|semester|term)s?\b"),
+)
+UNIT = _hints(
+    (2.0, r"\b(?:id|ids|code|fips|identifier)\b|\b(?:state|country|county|city|municipality|region|district|province|"
+          r"firm|company|store|school|village|household|hospital|person|individual|unit|panel)\b"),
+)
+RUNNING = _hints(
+    (4.0, r"\b(?:running|forcing|assignment) variable\b|\brunning\b|\bforcing\b|\bcut-?offs?\b|\bthresholds?\b|"
+          r"\bmargin of (?:victory|winning)|\b(?:vote|victory|win(?:ning)?) margin\b"),
+    (2.5, r"\beligib\w+ (?:score|index)|\bcent(?:er|re)d\b|\brelative to\b|\bmargin\b|\bscores?\b|\bindex(?:es|"
+          r"ing)?\b"),
+    (1.5, r"\bvote share\b|\bshare of (?:\w+ )?votes?\b|\bpoints?\b|\bpopulation\b|\binhabitants\b|\bage\b|\bgpa\b|"
+          r"\bincome\b|\bdistance\b|\brating\b|\bgrade\b|\btest\b"),
+)
+MEDIATOR = _hints(
+    (4.0, r"\bmediat\w+|\bmechanism\b|\bfront[- ]?door\b"),
+    (1.5, r"\bintermediate\b|\bin between\b"),
+)
+# Traits that people bring along, before any treatment.
+TRAIT = _hints(
+    (1.0, r"\b(?:age|aged|sex|gender|male|female|woman|man|race|racial|ethnic\w*|black|white|hispanic|latino|asian|"
+          r"educ|education(?: years| level)?|schooling|degree|diploma|married|marital|parent\w*|mother\w*|father\w*|"
+          r"born|"
+          r"birth\w*|baseline|prior|previous\w*|past|history|siblings?|religio\w*|urban|rural|minority|democrat|"
+          r"republican|race)\b"),
+)
+# What surrounds people rather than belongs to them: supply, places, prices, policies, who serves them, the weather.
+SURROUNDINGS = _hints(
+    (2.5, r"\b(?:policy|programme|program|law|reform) (?:roll-?out|expansion|change|timing|availability|coverage|"
+          r"strictness|"
+          r"generosity|implementation)\b|\broll-?out\b|\bdistance (?:to|from)\b|\bproximity\b|\brainfall\b|"
+          r"\bweather\b|\btemperature\b|\bquarter (?:of|in which) (?:\w+ ){0,3}(?:birth|born)\b|\blotter(?:y|ies)\b|"
+          r"\b(?:judge|physician|doctor|provider|caseworker)\w*(?:'s)? (?:leniency|preference|strictness|tendency)"),
+    (2.0, r"\b(?:local|regional|county|state|national|district|neighbou?rhood|area|community|market|"
+          r"nearby)(?:[- ]level)? "
+          r"(?:\w+ )?(?:unemployment|rate|policy|price|tax|supply|availability|capacity|density|conditions?|spending|"
+          r"funding|demand|climate|programs?|coverage)\b|\b(?:therapist|physician|doctor|teacher|judge|provider|nurse|"
+          r"instructor|trainer|counsel+or|mentor|officer|lawyer|attorney|coach)(?:'?s)?'? (?:\w+ )?(?:experience|"
+          r"availability|training|quality|skill|number|ratio|density)"),
+    (1.5, r"\b(?:availability|presence|supply|number|density|existence) of (?:a |an |the )?(?:\w+ ){0,2}(?:agreement|"
+          r"clinic|"
+          r"hospital|school|college|bank|centre|center|provider|program|programme|facilit|service|store|office|law|"
+          r"policy|"
+          r"train|bus|station|polic|doctor|physician|teacher|therapist)\w*|\b(?:clinic|hospital|school|college|bank|"
+          r"center|"
+          r"provider|facility) (?:proximity|density|availability|capacity|openings?)|\bprice of\b|\btax(?:es)? (?:rate|"
+          r"on)\b|\bcost of\b|\bexchange rate\b|\btariffs?\b|\bsubsid(?:y|ies) (?:rate|policy)|\bother countries\b|"
+          r"\bleave-one-out\b|\bof others?\b|\bto[- ]others?\b|\bneighbou?ring\b|\bpeers?\b"),
+)
+
+
+def said_of(column: str, described: Mapping[str, Description]) -> str:
+    """The name of a column as words, then its description."""
+    name = re.sub(r"[_.]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column))
+    return f"{name}. {described[column].text}" if column in described else name
+
+
+def hint(text: str, hints: Hints) -> tuple[float, str]:
+    """The weight of the heaviest hint in ``text``, with what was read; 0 and no words where there is none."""
+    for weight, pattern in hints:
+        if found := pattern.search(text):
+            return weight, found[0]
+    return 0.0, ""
+
+
+def shared(first: str, second: str) -> float:
+    """Share of the stems of the shorter name that the other name has, 0 to 1."""
+    a, b = set(tokens(first)), set(tokens(second))
+    return len(a & b) / min(len(a), len(b)) if a and b else 0.0
