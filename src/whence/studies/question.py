@@ -1,41 +1,25 @@
 """Reading a causal question: which column is the treatment, which the outcome, and how sure that is.
 
-Phrases are found by a few documented sentence patterns and matched to columns by name and by description.
-Every match carries its score and the words it rests on; a close call is reported, not hidden.
+Phrases are found by documented sentence patterns (``grammar``) and matched to columns by name and by description
+(``matching``); what the description says of the roles of columns (``mentions``) counts too. Every match carries its
+score and the words it rests on; a close call is reported, not hidden.
 """
 
 from __future__ import annotations
 
-import math
 import re
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from whence.studies.words import Description, tokens
+from whence.studies.grammar import Phrases, phrases, read_phrases
+from whence.studies.matching import Vocabulary
+from whence.studies.mentions import RoleMention, described_roles
+from whence.studies.stems import tokens
+from whence.studies.words import Description, plain, sentences
 
-_CAUSES = (r"affect|change|influence|impact|alter|shape|increase|raise|reduce|lower|decrease|improve|worsen|boost|cut|"
-           r"prevent|cause|make|lead to|result in|help|add|hurt|harm|drive|contribute to|promote|discourage|"
-           r"encourage|lengthen|shorten|delay|protect against|bring about|enhance|strengthen|weaken|"
-           r"(?:have|has|had) an? (?:\w+ )?(?:effect|impact|influence) on")
-# Each pattern names what it finds: t for the treatment's phrase, o for the outcome's. First match wins.
-_PATTERNS = tuple(re.compile(p, re.IGNORECASE) for p in (
-    r"\b(?:effects?|impacts?|influence|consequences?|benefits?) of (?P<t>.+?) (?:on|for|upon) (?P<o>.+)",
-    r"\beffects? (?:does|do|did|will|would) (?P<t>.+?) have on (?P<o>.+)",
-    r"\b(?:relationship|relation|association|link) between (?P<t>.+?) and (?P<o>.+)",
-    r"\b(?:is|are|was|were) (?P<t>.+?) (?:effective|successful|useful) (?:at|in|for) (?P<o>.+)",
-    r"\bhow much (?:more |less |fewer |higher |lower )?(?P<o>[\w\s]+?) (?:does|do|did|will|would|is|are|was|were) "
-    rf"(?P<t>.+?) (?:{_CAUSES}|cost|worth)\b",
-    r"\bhow much (?:more|less|fewer|higher|lower) (?:did|do|does) (?:\w+ ){0,2}?who (?P<t>.+?) (?P<o>\w+)"
-    r"(?: compared.*| than.*)?$",
-    rf"\bhow (?:much |strongly |far )?(?:does|do|did|will|would|has|have|is|are) (?P<t>.+?) "
-    rf"(?:{_CAUSES})d?s? (?P<o>.+)",
-    r"\b(?:does|do|did|will|would|can|could|has|have|is|are) (?P<t>.+?) "
-    rf"(?:(?:help(?:s|ed)?|likely|really|actually|tend) (?:to )?)*(?:{_CAUSES})d?s? (?P<o>.+)",
-    r"\bwhat (?:happens|would happen|happened) to (?P<o>.+?) (?:if|when|after|because of) (?P<t>.+)",
-    r"\b(?P<o>.+?) (?:depend on|depends on|caused by|due to|because of) (?P<t>.+)",
-    rf"^(?P<t>.+?) (?:{_CAUSES})d?s? (?P<o>.+)",
-))
+__all__ = ["CLOSE", "Match", "Reading", "phrases", "randomised", "read_question"]
+
 _RANDOM = re.compile(r"\b(?:randomi[sz]ed|randomly assigned|random assignment|assigned (?:\w+ ){0,3}at random|"
                      r"assigned randomly|randomly (?:selected|chosen|allocated) (?:\w+ ){0,3}(?:to|for) |by lottery|"
                      r"drawn by lot|coin flip)", re.IGNORECASE)
@@ -43,8 +27,20 @@ _NOT_RANDOM = re.compile(r"\b(?:not|never|non|without|wasn't|weren't|no|rather t
                          re.IGNORECASE)
 _EARLIER = re.compile(r"(?:^|_|\b)(?:prev|previous|prior|pre|baseline|initial|before|past|lag(?:ged)?|earlier)(?:_|\b)",
                       re.IGNORECASE)
+_BEFORE = re.compile(r"^(?:lagged|baseline|previous|prior|initial)\b|\b(?:before|prior to)\b(?! (?:\(\w+\) )?(?:or|"
+                     r"and) after)",
+                     re.IGNORECASE)
+_ASSIGNED = re.compile(r"\b(?:offer\w*|assign\w*|invit\w*|encourag\w*|eligib\w*|lotter\w*|intention to treat|intent "
+                       r"to treat|"
+                       r"being (?:selected|chosen|drawn|allocated))\b", re.IGNORECASE)
+_TAKEN = re.compile(r"\b(?:actual\w*|receiv\w*|attend\w*|participat\w*|complet\w*|contacted|taking up|take-?up)\b",
+                    re.IGNORECASE)
+_AIM = re.compile(r"\b(?:effects?|impacts?|influence) of\b|\baffect(?:s|ed)?\b|\binfluence[sd]?\b", re.IGNORECASE)
+_GUESSED = re.compile(r"\b(?:predicted|estimated|propensity|imputed|fitted|simulated)\b", re.IGNORECASE)
 CLOSE = 0.9  # a runner-up with at least this share of the best score makes the choice unclear
-WEAKEST = 0.15  # a best score below this share of the phrase's weight is no match
+WEAKEST = 0.15  # a best score below this is no match
+UNSURE, CUSTOM = 0.25, 0.5  # where no column fits the words, what columns are customarily called counts this much
+AIM = 0.25  # what the description says it set out to study counts this much beside the question
 
 
 @dataclass(frozen=True)
@@ -67,7 +63,9 @@ class Match:
 class Reading:
     """What a question says. treatment, outcome: the matches, or None when nothing matched.
 
-    randomised: the sentence that says the treatment was assigned at random, or None.
+    randomised: the sentence that says the treatment was assigned at random, or None. ranked_treatments,
+    ranked_outcomes: the best five of each by their own scores; ranked_pairs: (treatment, outcome, score), the best ten.
+    mentions: the roles that the description gives columns.
     """
 
     treatment: Match | None
@@ -75,58 +73,159 @@ class Reading:
     treatment_phrase: str
     outcome_phrase: str
     randomised: str | None
+    ranked_treatments: tuple[Match, ...] = ()
+    ranked_outcomes: tuple[Match, ...] = ()
+    ranked_pairs: tuple[tuple[str, str, float], ...] = ()
+    mentions: tuple[RoleMention, ...] = ()
 
 
 def read_question(
     question: str, columns: Sequence[str], described: Mapping[str, Description], about: str = "",
     binary: Sequence[str] = (), treatment: str | None = None, outcome: str | None = None,
-    possible: Callable[[str, str], bool] = lambda t, o: True,
+    possible: Callable[[str, str], bool] = lambda t, o: True, levels: Mapping[str, Sequence[Any]] | None = None,
 ) -> Reading:
     """Match the question's phrases to ``columns`` (those usable as treatment or outcome).
 
     Both roles are chosen together, as the pair with the highest total score. binary: columns with two values,
     slightly preferred as treatments. treatment, outcome: fixed by the user. possible: whether a treatment can
-    affect an outcome at all (by the graph or by time); pairs that cannot are not considered.
+    affect an outcome at all (by the graph or by time); pairs that cannot are not considered. levels: the values of
+    the columns that hold words, so that a value named in the question points to its column.
     """
-    t_phrase, o_phrase = phrases(question)
-    vocabulary = _Vocabulary(columns, described)
-    t_scores = {treatment: 1.0} if treatment else _role_scores(vocabulary, t_phrase, binary, 1.1)
-    if outcome:
-        o_scores = {outcome: 1.0}
-    else:  # an outcome comes after: last year's value is not it, unless the words say so
-        earlier = [] if _EARLIER.search(o_phrase) else [c for c in columns if _EARLIER.search(c)]
-        o_scores = _role_scores(vocabulary, o_phrase, earlier, 0.7)
+    read = read_phrases(question)
+    vocabulary = Vocabulary(columns, described)
+    mentions = tuple(described_roles(about, columns, described))
+    roles = _strengths(mentions)
+    t_scores = {treatment: 1.0} if treatment else _treatments(read, vocabulary, roles, about, binary, levels or {})
+    o_scores = {outcome: 1.0} if outcome else _outcomes(read, vocabulary, roles, about, columns, described)
     pairs = {(t, o): t_scores[t] + o_scores[o] for t in t_scores for o in o_scores
              if t != o and ((treatment and outcome) or possible(t, o))}
     said = randomised(f"{about}\n{question}")
+    ranked = {"ranked_treatments": _ranked(t_scores, read.treatment, vocabulary),
+              "ranked_outcomes": _ranked(o_scores, read.outcome, vocabulary), "mentions": mentions}
     if not pairs:  # one role may still be known, to be named in the refusal
-        t = _best(t_scores, t_phrase, vocabulary, treatment) if not o_scores else None
-        o = _best(o_scores, o_phrase, vocabulary, outcome) if not t_scores else None
-        return Reading(t, o, t_phrase, o_phrase, said)
-    best_t, best_o = min(pairs, key=lambda pair: (-pairs[pair], pair))
-    t = _best({t: t_scores[t] for t, o in pairs if o == best_o}, t_phrase, vocabulary, treatment, best_t)
-    o = _best({o: o_scores[o] for t, o in pairs if t == best_t}, o_phrase, vocabulary, outcome, best_o)
-    return Reading(t, o, t_phrase, o_phrase, said)
+        t = _best(t_scores, read.treatment, vocabulary, treatment) if not o_scores else None
+        o = _best(o_scores, read.outcome, vocabulary, outcome) if not t_scores else None
+        return Reading(t, o, read.treatment, read.outcome, said, **ranked)
+    order = sorted(pairs, key=lambda pair: (-pairs[pair], pair))
+    best_t, best_o = order[0]
+    t = _best({t: t_scores[t] for t, o in pairs if o == best_o}, read.treatment, vocabulary, treatment, best_t)
+    o = _best({o: o_scores[o] for t, o in pairs if t == best_t}, read.outcome, vocabulary, outcome, best_o)
+    return Reading(t, o, read.treatment, read.outcome, said, **ranked,
+                   ranked_pairs=tuple((*pair, pairs[pair] / 2) for pair in order[:10]))
 
 
-def _role_scores(
-    vocabulary: _Vocabulary, phrase: str, special: Sequence[str], factor: float
+Roles = Mapping[str, Mapping[str, float]]
+
+
+def _strengths(mentions: Sequence[RoleMention]) -> Roles:
+    """Column -> role -> the strength of its strongest mention."""
+    found: dict[str, dict[str, float]] = {}
+    for m in mentions:
+        found.setdefault(m.column, {})[m.role] = max(m.strength, found.get(m.column, {}).get(m.role, 0.0))
+    return found
+
+
+def _treatments(
+    read: Phrases, vocabulary: Vocabulary, roles: Roles, about: str, binary: Sequence[str],
+    levels: Mapping[str, Sequence[Any]],
 ) -> dict[str, float]:
-    """Scores of the columns that fit the phrase at all; those in ``special`` times ``factor``. The best 40."""
-    scores = {c: s * (factor if c in special else 1.0) for c, s in vocabulary.scores(phrase).items()}
+    """Scores of the columns as the treatment."""
+    scores = _phrase_scores(vocabulary, read.treatment, [t for t, _ in _aims(about)])
+    for column, value in _by_value(read, levels, vocabulary.columns).items():
+        scores[column] = max(scores.get(column, 0.0), value)
+    out = {}
+    prior = CUSTOM if max(scores.values(), default=0.0) < UNSURE else 0.2
+    for column in vocabulary.columns:
+        role = roles.get(column, {})
+        score = scores.get(column, 0.0) + prior * role.get("treatment", 0.0)
+        if column in binary:
+            score *= 1.1
+        against = max(role.get("outcome", 0.0), role.get("unit", 0.0), role.get("weight", 0.0),
+                      0.8 * role.get("time", 0.0) * (1 - role.get("treatment", 0.0)),
+                      0.0 if column in binary else 0.7 * role.get("running", 0.0), 0.6 * role.get("control", 0.0))
+        out[column] = score * (1 - 0.6 * against)
+    _offered_or_taken(out, read.treatment, roles)
+    return _fitting(out)
+
+
+def _offered_or_taken(scores: dict[str, float], phrase: str, roles: Roles) -> None:
+    """Between what was offered and what was taken up, the question means the latter unless it says otherwise."""
+    offered = {c for c in scores if roles.get(c, {}).get("assignment", 0.0) > roles.get(c, {}).get("take_up", 0.0)}
+    taken = {c for c in scores if roles.get(c, {}).get("take_up", 0.0) >= roles.get(c, {}).get("assignment", 0.0) > 0
+             or roles.get(c, {}).get("take_up", 0.0) > 0}
+    taken -= offered
+    means_offer = bool(_ASSIGNED.search(phrase)) and not _TAKEN.search(phrase)
+    weaker, stronger = (taken, offered) if means_offer else (offered, taken)
+    best = max((scores[c] for c in stronger), default=0.0)
+    for column in weaker:
+        if best >= 0.5 * scores[column] > 0:
+            scores[column] *= 0.55
+
+
+def _outcomes(
+    read: Phrases, vocabulary: Vocabulary, roles: Roles, about: str, columns: Sequence[str],
+    described: Mapping[str, Description],
+) -> dict[str, float]:
+    """Scores of the columns as the outcome. An outcome comes after: last year's value is not it, unless the words
+    say so."""
+    scores = _phrase_scores(vocabulary, read.outcome, [o for _, o in _aims(about)])
+    prior = CUSTOM if max(scores.values(), default=0.0) < UNSURE else 0.2
+    wants_earlier = bool(_EARLIER.search(read.outcome))
+    out = {}
+    for column in vocabulary.columns:
+        role = roles.get(column, {})
+        score = scores.get(column, 0.0) + prior * role.get("outcome", 0.0)
+        told = described[column].text if column in described else ""
+        if not wants_earlier and (_EARLIER.search(column) or _BEFORE.search(told)):
+            score *= 0.7
+        if _GUESSED.search(told) or _GUESSED.search(column):
+            score *= 0.75
+        against = max(role.get("unit", 0.0), role.get("weight", 0.0), role.get("time", 0.0),
+                      0.7 * role.get("treatment", 0.0), 0.7 * role.get("assignment", 0.0), 0.3 * role.get("control",
+                                                                                                          0.0))
+        out[column] = score * (1 - 0.6 * against)
+    return _fitting(out)
+
+
+def _phrase_scores(vocabulary: Vocabulary, phrase: str, aims: Sequence[str]) -> dict[str, float]:
+    """How well columns fit the question's phrase, helped a little by the description's own aims."""
+    own = vocabulary.scores(phrase)
+    for aim in aims:
+        helped = vocabulary.scores(aim)
+        top = max(helped.values(), default=0.0)
+        for column, score in helped.items():
+            if score >= 0.5 * top:
+                own[column] = own.get(column, 0.0) + AIM * score / len(aims)
+    return own
+
+
+def _aims(about: str) -> list[tuple[str, str]]:
+    """Cause and outcome of the first sentences in which a description says what it set out to study."""
+    found = []
+    for sentence in sentences(plain(about)):
+        if len(found) < 2 and len(sentence) < 400 and _AIM.search(sentence):
+            read = read_phrases(sentence)
+            if read.fits:
+                found.append((read.treatment, read.outcome))
+    return found
+
+
+def _by_value(read: Phrases, levels: Mapping[str, Sequence[Any]], columns: Sequence[str]) -> dict[str, float]:
+    """Columns one of whose values is named in the treatment's phrase."""
+    wanted = f" {' '.join(tokens(f'{read.treatment} {read.comparison}'))} "
+    found = {}
+    for column in columns:
+        for level in levels.get(column, ()):
+            said = " ".join(tokens(str(level))) if isinstance(level, str) else ""
+            if len(said) >= 4 and f" {said} " in wanted:
+                found[column] = 0.5
+    return found
+
+
+def _fitting(scores: Mapping[str, float]) -> dict[str, float]:
+    """The best 40 of the scores that are large enough to count."""
     fitting = sorted((c for c, s in scores.items() if s >= WEAKEST), key=lambda c: (-scores[c], c))
     return {c: scores[c] for c in fitting[:40]}
-
-
-def phrases(question: str) -> tuple[str, str]:
-    """The treatment's and the outcome's phrase; the whole question for both when no pattern fits."""
-    text = re.sub(r"\s+", " ", question).strip().rstrip("?.! ")
-    for pattern in _PATTERNS:
-        if match := pattern.search(text):
-            t, o = match["t"].strip(), match["o"].strip()
-            if tokens(t) and tokens(o):
-                return t, o
-    return text, text
 
 
 def randomised(text: str) -> str | None:
@@ -138,57 +237,13 @@ def randomised(text: str) -> str | None:
     return None
 
 
-class _Vocabulary:
-    """Stems of each column's name and description, with rarer stems weighing more."""
-
-    def __init__(self, columns: Sequence[str], described: Mapping[str, Description]) -> None:
-        self.names = {c: set(tokens(c)) | {c.lower()} for c in columns}
-        self.words = {c: set(tokens(described[c].text)) if c in described else set() for c in columns}
-        spread = Counter(w for c in columns for w in self.names[c] | self.words[c])
-        self._rarity = {w: math.log(1 + (1 + len(columns)) / n) for w, n in spread.items()}
-        self._unseen = math.log(2 + len(columns))
-
-    def scores(self, phrase: str) -> dict[str, float]:
-        """Share of the phrase's weight that each column covers: names count fully, descriptions 0.7."""
-        wanted = set(tokens(phrase)) or {phrase.lower()}
-        verbatim = {w.lower() for w in re.findall(r"[\w.]+", phrase)}
-        total = sum(self._rarity.get(w, self._unseen) for w in wanted)
-        out = {}
-        for column, names in self.names.items():
-            if column.lower() in verbatim and len(column) > 1:
-                out[column] = 1.0 + len(column) / 1000  # named outright; the longer name is the more exact
-                continue
-            covered = sum(self._rarity.get(w, self._unseen) * self._fit(w, names, self.words[column]) for w in wanted)
-            # Among columns that cover the same words, the one that says less besides them fits better.
-            surplus = len(names | self.words[column]) or 1
-            out[column] = covered / total * (0.9 + 0.1 / surplus) if total else 0.0
-        return out
-
-    def shared(self, phrase: str, column: str) -> tuple[str, ...]:
-        names, words = self.names[column], self.words[column]
-        return tuple(sorted(w for w in set(tokens(phrase)) if self._fit(w, names, words) > 0))
-
-    @staticmethod
-    def _fit(word: str, names: set[str], words: set[str]) -> float:
-        if word in names:
-            return 1.0
-        if any(_alike(word, n) for n in names):
-            return 0.9
-        if word in words:
-            return 0.7
-        return 0.5 if any(_alike(word, w) for w in words) else 0.0
-
-
-def _alike(a: str, b: str) -> bool:
-    """Abbreviation or shared beginning: ``educ`` and ``education``, ``78`` and ``1978``."""
-    if a.isdigit() and b.isdigit():
-        return len(a) != len(b) and (a.endswith(b) or b.endswith(a)) and min(len(a), len(b)) == 2
-    short, long = sorted((a, b), key=len)
-    return len(short) >= 4 and long.startswith(short)
+def _ranked(scores: Mapping[str, float], phrase: str, vocabulary: Vocabulary) -> tuple[Match, ...]:
+    best = sorted(scores, key=lambda c: (-scores[c], c))[:5]
+    return tuple(Match(c, min(scores[c], 1.0), phrase, vocabulary.shared(phrase, c)) for c in best)
 
 
 def _best(
-    scores: Mapping[str, float], phrase: str, vocabulary: _Vocabulary, given: str | None, choice: str | None = None
+    scores: Mapping[str, float], phrase: str, vocabulary: Vocabulary, given: str | None, choice: str | None = None
 ) -> Match | None:
     """The match for a role: ``given`` by the user, ``choice``, or the best score; with the next best."""
     if given is not None:
