@@ -13,16 +13,18 @@ MOST = 4.0  # nats: balance is what chance gives, but other things can give it a
 FEWEST_TRAITS = 3
 
 
-def chance(sheet: Sheet, without: tuple[str, ...] = ()) -> tuple[Evidence, ...]:
+def chance(sheet: Sheet, moved: bool = False) -> tuple[Evidence, ...]:
     """Evidence for or against random assignment from the treatment's independence of the columns before it.
 
-    without: columns that are not covariates, such as an instrument. In a small table, balance says little; the Bayes
-    factor knows. Where the whole sample is unbalanced, assignment within the levels of one column is looked at.
+    moved: whether something else, such as an offer, is seen to move the treatment; then it was not itself drawn by lot,
+    however balanced. In a small table, balance says little; the Bayes factor knows.
     """
-    names = earlier(sheet, without)
+    names = earlier(sheet)
     if not names or sheet.n < 20:
         return ()
     for_all, r2, k = dependence(sheet, names)
+    if for_all <= 0 and moved:
+        return ()
     if for_all <= 0:
         text = f"The treatment is independent of the {len(names)} columns before it, as chance would make it."
         return (Evidence("rct", min(-for_all, MOST), "data", text, {}, None, "", {"r2": r2, "columns": k}),)
@@ -34,10 +36,10 @@ def chance(sheet: Sheet, without: tuple[str, ...] = ()) -> tuple[Evidence, ...]:
             Evidence("rct", -strength, "data", text, {}, None, "", seen))
 
 
-def earlier(sheet: Sheet, without: tuple[str, ...] = ()) -> tuple[str, ...]:
+def earlier(sheet: Sheet) -> tuple[str, ...]:
     """The covariates that balance is judged by: the traits among them where there are some, or else all."""
     names = tuple(n for n in sheet.covariates
-                  if n not in without and hint(said_of(n, sheet.described), ASSIGNED)[0] < 2.5)
+                  if hint(said_of(n, sheet.described), ASSIGNED)[0] < 2.5)
     traits = tuple(n for n in names if hint(said_of(n, sheet.described), TRAIT)[0])
     return traits if len(traits) >= FEWEST_TRAITS else names
 

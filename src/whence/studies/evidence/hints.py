@@ -86,7 +86,7 @@ SURROUNDINGS = _hints(
           r"train|bus|station|polic|doctor|physician|teacher|therapist)\w*|\b(?:clinic|hospital|school|college|bank|"
           r"center|"
           r"provider|facility) (?:proximity|density|availability|capacity|openings?)|\bprice of\b|\btax(?:es)? (?:rate|"
-          r"on)\b|\bcost of\b|\bexchange rate\b|\btariffs?\b|\bsubsid(?:y|ies) (?:rate|policy)|\bother countries\b|"
+          r"on)\b|\bexchange rate\b|\btariffs?\b|\bsubsid(?:y|ies) (?:rate|policy)|\bother countries\b|"
           r"\bleave-one-out\b|\bof others?\b|\bto[- ]others?\b|\bneighbou?ring\b|\bpeers?\b"),
 )
 

@@ -130,10 +130,10 @@ CUES: tuple[Cue, ...] = (
     *_cues(
         "adjustment",
         (5.0, r"\bpropensity[- ]scores?\b|\bmatch(?:ed|ing) (?:on|estimat|method)\w*|\bselection on observables\b"),
-        (3.5, r"\bobservational\b"),
-        (2.5, r"\breal[- ]world (?:observation|data)\w*|\bcross[- ]sectional\b|\bretrospective\w*|\bcohort\b"),
+        (1.5, r"\bobservational\b"),
+        (1.0, r"\breal[- ]world (?:observation|data)\w*|\bcross[- ]sectional\b|\bretrospective\w*|\bcohort\b"),
         (2.0, r"\bconfound\w+\b|\b(?:controlling|adjust(?:ing|ed)?) for\b|\bself[- ]select\w*|\bvoluntar(?:y|ily)\b"),
-        (1.5, r"\bsurvey(?:s|ed)?\b|\bquestionnaires?\b|\bquotas?\b|\brespondents?\b|\bhealth records\b|\bregistr(?:y|"
+        (0.5, r"\bsurvey(?:s|ed)?\b|\bquestionnaires?\b|\bquotas?\b|\brespondents?\b|\bhealth records\b|\bregistr(?:y|"
               r"ies)\b"),
         (1.0, r"\b(?:chose|choose|choice|decid\w+ (?:whether|to))\b|\bwhile (?:including|controlling|considering)\b"),
     ),

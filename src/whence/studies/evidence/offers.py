@@ -54,7 +54,7 @@ def offers(sheet: Sheet, mentioned: frozenset[str] = frozenset()) -> tuple[Evide
     strength = min(max(best.strength, LEAST), MOST)
     made = [Evidence("iv", strength, "data", text + ".", {"instruments": (best.name,)}, None, best.words, seen)]
     if best.strength > 2:
-        made.append(Evidence("rct", -min(best.strength / 2, 3.0), "data",
+        made.append(Evidence("rct", -min(best.strength, 5.0), "data",
                              f"What was assigned is {best.name} rather than {sheet.treatment}.", {}, None, best.words))
     return tuple(made)
 
@@ -99,14 +99,14 @@ def _offer(
     elif not sheet.binary and not hint(said, TRAIT)[0]:
         # How much of something people get is moved by what surrounds them: supply, prices, places, who serves them.
         around, words = hint(said, SURROUNDINGS)
-        parts["surroundings"] = 2 * around
+        parts["surroundings"] = 2.4 * around
     if measured_later(name, sheet.treatment or "", sheet.described):
         parts["later"] = -3.0
     rest = tuple(n for n in names if n != name and not _exclusive(z, sheet.numbers(n)))
     if rest:
-        parts["balance"] = _balance(sheet, z, rest)
+        parts["balance"] = _balance(sheet, z, rest, -1.5 if assigned >= 3.5 or mentioned else -4.0)
         alone = _alone(sheet, rest, r2)
-        parts["alone"] = max(alone, 0.0) / 2 if assigned or parts.get("surroundings") else alone
+        parts["alone"] = min(max(alone, 0.0), 2.0) / 2 if assigned or parts.get("surroundings") else alone
     return Offer(name, parts, r2, nesting > 0, words)
 
 
@@ -123,14 +123,15 @@ def _nesting(z: np.ndarray, t: np.ndarray) -> int:
     if len(levels_z) != 2 or len(levels_t) != 2:
         return 0
     a, b = z == levels_z[1], t == levels_t[1]
-    if not (b & ~a).any() and (a & ~b).any():
-        return 1
+    if (not (b & ~a).any() and (a & ~b).any()) or (not (b & a).any() and (~a & ~b).any()):
+        return 1  # the offer, or its absence coded as 1
     return -1 if not (a & ~b).any() and (b & ~a).any() else 0
 
 
-def _balance(sheet: Sheet, z: np.ndarray, rest: tuple[str, ...]) -> float:
-    """For independence of the columns before, against it where it depends on them."""
-    return float(np.clip(-dependence(sheet, rest, z)[0], -5.0, 2.0))
+def _balance(sheet: Sheet, z: np.ndarray, rest: tuple[str, ...], least: float) -> float:
+    """For independence of the columns before; against it where it depends on them, down to ``least``: what is said to
+    be an instrument may be one given the others."""
+    return float(np.clip(-dependence(sheet, rest, z)[0], least, 2.0))
 
 
 def _alone(sheet: Sheet, rest: tuple[str, ...], r2: float) -> float:
@@ -140,4 +141,4 @@ def _alone(sheet: Sheet, rest: tuple[str, ...], r2: float) -> float:
     n = int(whole.sum())
     others, k = explained(sheet.t[whole], matrix[whole][:, : max(1, n // 10)])
     floor = 3 / n
-    return float(np.clip(0.7 * math.log((r2 + floor) / (max(others - k / n, 0.0) + floor)), -2.5, 2.5))
+    return float(np.clip(math.log((r2 + floor) / (max(others - k / n, 0.0) + floor)), -2.5, 4.0))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +17,7 @@ from whence.studies.evidence.sheet import Sheet
 
 MOST_CANDIDATES = 12
 FEWEST_ROWS = 20
+_PERIOD = re.compile(r"^(?:period|wave|round|year|time|term|t)_?\d*$", re.IGNORECASE)
 ADOPTED = 6.0  # nats: status that switches on over time within units
 FLAGGED = 3.0
 
@@ -198,7 +200,9 @@ def _flags(
 ) -> Evidence | None:
     """A flag of the treated beside before and after: all four groups are there, and the flag does not turn on time."""
     levels = np.unique(t)
-    two = posts + [c for c in times if c.levels == 2 and c.name not in {p.name for p in posts}]
+    called = {p.name for p in posts}
+    two = posts + [c for c in times if c.levels == 2 and c.name not in called and (
+        _PERIOD.search(c.name) or (c.order is not None and 1800 <= c.order[0] <= c.order[-1] <= 2100))]
     best: Evidence | None = None
     for post in two:
         if len(levels) != 2:

@@ -9,7 +9,7 @@ from typing import Any
 from whence.data.table import Table
 from whence.studies.evidence.chance import chance
 from whence.studies.evidence.constant import constant
-from whence.studies.evidence.evidence import Evidence, proposed
+from whence.studies.evidence.evidence import Evidence
 from whence.studies.evidence.offers import offers
 from whence.studies.evidence.panel import over_time
 from whence.studies.evidence.phrases import words_of_design
@@ -55,4 +55,4 @@ def data_of_design(
     moved = offers(sheet, instruments)
     if any(e.strength >= STRONG for e in when):
         moved = tuple(dataclasses.replace(e, strength=min(e.strength, 0.0)) for e in moved)
-    return (*cutoffs(sheet), *when, *moved, *chance(sheet, proposed(moved, "iv", "instruments")))
+    return (*cutoffs(sheet), *when, *moved, *chance(sheet, any(e.design == "iv" and e.strength > 0 for e in moved)))

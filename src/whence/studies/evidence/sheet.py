@@ -65,7 +65,7 @@ class Sheet:
         if column.kind not in NUMERIC or column.missing.any():
             return False
         values = column.values
-        run = values.max() - values.min() + 1 == len(values)
+        run = values.min() in (0, 1) and values.max() - values.min() + 1 == len(values)
         return bool(run and (values == np.floor(values)).all() and len(np.unique(values)) == len(values))
 
     @functools.cached_property

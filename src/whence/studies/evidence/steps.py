@@ -18,7 +18,7 @@ FEWEST_VALUES = 8  # distinct values that a running variable has
 FEWEST_BESIDE = 4  # of them on each side
 FEWEST_ROWS = 40
 SHARP = 6.0
-MOST_FUZZY = 6.0
+NEARLY = 0.97  # share of rows on the side that their treatment says, from which a rule is all but sharp
 NEEDED = 4.0  # nats, after paying for the places looked at, that a fuzzy step needs
 
 
@@ -40,8 +40,8 @@ class Step:
     @property
     def strength(self) -> float:
         """A step that parts few values of a column from few others may be chance; one across a hole is hard to use."""
-        sharp = min(SHARP, 1.5 * math.log(self.values / FEWEST_VALUES))
-        return (sharp if self.sharp else min(self.gain - NEEDED, MOST_FUZZY)) + self.hints - 4.0 * self.hole
+        seen = min(SHARP, 1.5 * math.log(self.values / FEWEST_VALUES))
+        return (seen if self.sharp else min(self.gain - NEEDED, seen)) + self.hints - 4.0 * self.hole
 
 
 def steps(sheet: Sheet) -> tuple[Step, ...]:
@@ -56,12 +56,7 @@ def steps(sheet: Sheet) -> tuple[Step, ...]:
         step = _step(sheet, name, x)
         if step is not None:
             found.append(step)
-    return tuple(sorted(found, key=lambda s: (-s.strength, -_plainness(s.name), s.name)))
-
-
-def _plainness(name: str) -> float:
-    """Longer names are more often derived (squares, interactions) than the column itself."""
-    return -float(len(name))
+    return tuple(sorted(found, key=lambda s: (-s.strength, -s.gain, len(s.name), s.name)))
 
 
 def _step(sheet: Sheet, name: str, x: np.ndarray) -> Step | None:
@@ -84,7 +79,9 @@ def _step(sheet: Sheet, name: str, x: np.ndarray) -> Step | None:
         return None
     said = said_of(name, sheet.described)
     hints = hint(said, RUNNING)[0] / 2
-    if not cut.sharp:
+    sides = float((t == t.max()).astype(float) @ right + (t == t.min()).astype(float) @ ~right) / len(t)
+    sharp = cut.sharp or (sheet.binary and max(sides, 1 - sides) >= NEARLY)
+    if not sharp:
         hints += 1.0 if hints else -3.0  # most steps that are not sharp belong to what follows the treatment
     if hints < 2 and hint(said_of(name, {}), TIME)[0]:
         hints -= 3.0  # treated after a date, everyone: no cutoff among units
@@ -93,7 +90,7 @@ def _step(sheet: Sheet, name: str, x: np.ndarray) -> Step | None:
     jump = float(t[right].mean() - t[~right].mean())
     values = np.unique(x)
     hole = _hole(values, x, cut.between)
-    if cut.sharp:
+    if sharp:
         return Step(name, cut.value, True, jump, math.inf, len(values), hole, hints)
     gain, jump = _gain(x, t, cut.value, right)
     return Step(name, cut.value, False, jump, gain, len(values), hole, hints) if gain > NEEDED else None
