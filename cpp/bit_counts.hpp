@@ -22,6 +22,13 @@ WHENCE_POPCOUNT static int32_t shared(const uint64_t *__restrict a, const uint64
     return int32_t(one + two);
 }
 
+// How many of the first `rows` rows are in both.
+static inline int32_t shared_before(const uint64_t *a, const uint64_t *b, size_t rows) {
+    const size_t words = rows >> 6;
+    const uint64_t last = (uint64_t(1) << (rows & 63)) - 1;
+    return shared(a, b, words) + (last ? int32_t(__builtin_popcountll(a[words] & b[words] & last)) : 0);
+}
+
 // The rows of every level but the first of every variable.
 class LevelBits {
   public:

@@ -17,13 +17,14 @@ class DiscreteScore final : public Score {
 
     // codes: one row of n values in [0, cards[v]) per variable. strength: the equivalent sample size of BDeu, or
     // the penalty of BIC. structure: what each parent costs beside, as a log prior. copies: the first `whole` rows
-    // count once, each of the others counts 1 / copies. regret: for qNML, by number of values, its logarithm.
+    // count once, each of the others counts 1 / copies. worth: as how many rows all of these together count, if above
+    // zero. regret: for qNML, by number of values, its logarithm.
     DiscreteScore(std::vector<uint8_t> codes, std::vector<int32_t> cards, int n, Kind kind, double strength,
-                  double structure, int whole, int copies, std::vector<double> regret)
+                  double structure, int whole, int copies, double worth, std::vector<double> regret)
         : Score(int(cards.size())), codes_(std::move(codes)), cards_(std::move(cards)), n_(n), kind_(kind),
-          strength_(strength), structure_(structure), whole_(whole), copies_(copies), unit_(1.0 / copies),
-          rows_(whole + double(n - whole) / copies), regret_(std::move(regret)),
-          bits_(codes_, cards_, n) {}
+          strength_(strength), structure_(structure), whole_(whole), copies_(copies),
+          rows_(worth > 0.0 ? worth : whole + double(n - whole) / copies),
+          unit_(rows_ / (double(whole) * copies + (n - whole))), regret_(std::move(regret)), bits_(codes_, cards_, n) {}
 
     double local(int y, const int32_t *parents, int k, Scratch &s) const override {
         const int32_t groups = configurations(y, parents, k, s);
@@ -88,7 +89,7 @@ class DiscreteScore final : public Score {
         const double start = top + structure_ * k;
         if (kind_ == QNML || structure_ > 0.0) return top;
         if (kind_ == BIC) return start - strength_ / 2 * std::log(rows_) * (cards_[y] - 1) * combinations(parents, k);
-        return copies_ > 1 ? start : start - configurations(y, parents, k, s) * std::log(double(cards_[y]));
+        return unit_ < 1.0 ? start : start - configurations(y, parents, k, s) * std::log(double(cards_[y]));
     }
 
   private:
@@ -99,12 +100,12 @@ class DiscreteScore final : public Score {
     }
 
     // s.full: the cells of s.config whose rows are counted faster as a bit set, each with its rows (s.bits) and their
-    // number (s.totals); s.rare: the rows of all others.
+    // count (s.totals); s.rare: the rows of all others.
     void divide(int32_t width, Scratch &s) const {
         s.totals.assign(width, 0);
         for (int i = 0; i < n_; ++i) ++s.totals[s.config[i]];
         // A row costs an addition for each candidate, a bit set a little less than half of that for each word and level.
-        const double enough = copies_ > 1 ? n_ + 1.0 : 0.4 * double(bits_.levels() * bits_.words()) / double(size);
+        const double enough = 0.4 * double(bits_.levels() * bits_.words()) / double(size);
         s.full.clear(), s.rare.clear();
         std::vector<int32_t> place(width, -1);
         for (int32_t c = 0; c < width; ++c)
@@ -115,6 +116,8 @@ class DiscreteScore final : public Score {
             if (at < 0) s.rare.push_back(i);
             else s.bits[at * bits_.words() + (i >> 6)] |= uint64_t(1) << (i & 63);
         }
+        if (copies_ > 1)
+            for (int i = 0; i < whole_; ++i) s.totals[s.config[i]] += copies_ - 1;
     }
 
     // Adds the rows of s.full to the counts (levels of z, width) of a candidate z.
@@ -123,7 +126,9 @@ class DiscreteScore final : public Score {
             const int32_t cell = s.full[f];
             int32_t rest = s.totals[cell];
             for (int32_t v = 1; v < cards_[z]; ++v) {
-                const int32_t both = shared(&s.bits[f * bits_.words()], bits_.of(z, v), bits_.words());
+                const uint64_t *own = &s.bits[f * bits_.words()], *level = bits_.of(z, v);
+                int32_t both = shared(own, level, bits_.words());
+                if (copies_ > 1) both += (copies_ - 1) * shared_before(own, level, size_t(whole_));
                 counts[size_t(v) * width + cell] += both;
                 rest -= both;
             }
@@ -152,7 +157,7 @@ class DiscreteScore final : public Score {
         return groups;
     }
 
-    // The score from the counts (groups, r) of y by combination of its k parents, each of 1 / copies; q: how many
+    // The score from the counts (groups, r) of y by combination of its k parents, each of unit_ rows; q: how many
     // combinations there could be.
     double value(const int32_t *cells, int32_t groups, double q, int32_t r, int k) const {
         double sum = structure_ * k;
@@ -197,7 +202,7 @@ class DiscreteScore final : public Score {
     const Kind kind_;
     const double strength_, structure_;
     const int whole_, copies_;
-    const double unit_, rows_;  // what a count is worth, and the rows there are in truth
+    const double rows_, unit_;  // as how many rows all count, and one count
     const std::vector<double> regret_;
     const LevelBits bits_;
 };

@@ -70,7 +70,8 @@ static std::shared_ptr<Score> gaussian_score(In<double, 2> r, In<double, 1> leve
 }
 
 static std::shared_ptr<Score> discrete_score(In<uint8_t, 2> codes, In<int32_t, 1> cards, int kind, double strength,
-                                             double structure, int whole, int copies, std::vector<double> regret) {
+                                             double structure, int whole, int copies, std::vector<double> regret,
+                                             double worth) {
     const size_t d = codes.shape(0), n = codes.shape(1), most = size_t(std::numeric_limits<int32_t>::max());
     if (cards.shape(0) != d || n == 0 || kind < 0 || kind > 2) throw std::invalid_argument("wrong shape of a score");
     if (whole < 0) whole = int(n);
@@ -80,7 +81,7 @@ static std::shared_ptr<Score> discrete_score(In<uint8_t, 2> codes, In<int32_t, 1
         for (size_t i = 0; i < n; ++i)
             if (codes.data()[v * n + i] >= cards.data()[v]) throw std::invalid_argument("a code is not below its cardinality");
     return std::make_shared<DiscreteScore>(copied(codes.data(), d * n), copied(cards.data(), d), int(n),
-                                           DiscreteScore::Kind(kind), strength, structure, whole, copies,
+                                           DiscreteScore::Kind(kind), strength, structure, whole, copies, worth,
                                            std::move(regret));
 }
 
@@ -137,7 +138,7 @@ void bind_scores(nb::module_ &m) {
     m.def("gaussian_score", &gaussian_score, nb::arg("r"), nb::arg("level"), nb::arg("slope"), nb::arg("weight"));
     m.def("discrete_score", &discrete_score, nb::arg("codes"), nb::arg("cards"), nb::arg("kind"),
           nb::arg("strength"), nb::arg("structure"), nb::arg("whole") = -1, nb::arg("copies") = 1,
-          nb::arg("regret") = std::vector<double>());
+          nb::arg("regret") = std::vector<double>(), nb::arg("worth") = 0.0);
     m.def("cells_score", &cells_score, nb::arg("codes"), nb::arg("cards"), nb::arg("values"), nb::arg("price"),
           nb::arg("structure"));
     m.def("block_score", &block_score, nb::arg("r"), nb::arg("starts"), nb::arg("n"), nb::arg("price"),

@@ -13,6 +13,7 @@ import whence
 from whence import Knowledge
 from whence.core.errors import WhenceError
 from whence.core.result import Refused
+from whence.discovery import discovery as module
 from whence.discovery.gies import essential_graph, gies
 from whence.discovery.scored import Scored
 from whence.graphs.classes import DAG, MPDAG
@@ -240,6 +241,24 @@ def test_knowledge_order_of_columns_and_stability() -> None:
     turned = whence.discover({n: given[n] for n in reversed(given)}, "gies", targets="what")
     assert plain.graph == turned.graph and plain.score == turned.score
     assert plain.stability is not None and max(plain.stability.values()) == 1.0
+
+
+def test_bootstrap_samples_keep_the_rows_of_every_target(monkeypatch: pytest.MonkeyPatch) -> None:
+    rng, seen = np.random.default_rng(0), []
+    what = np.array(["", "a", "b"])[rng.choice(3, 200, p=[0.8, 0.12, 0.08])]
+    given = {"a": rng.normal(size=200), "b": rng.normal(size=200), "what": what}
+    real = module.under_interventions
+
+    def spy(table: Any, parameters: Any) -> Any:
+        out = real(table, parameters)
+        seen.append((out.targets, tuple(table.column("a").values)))
+        return out
+
+    monkeypatch.setattr(module, "under_interventions", spy)
+    whence.discover(given, "gies", targets="what", stability=4)
+    counts, values = zip(*seen, strict=True)
+    assert len(seen) == 5 and len(set(values)) == 5
+    assert set(counts) == {tuple(((t,) if t else (), int((what == t).sum())) for t in ("", "a", "b"))}
 
 
 def test_what_cannot_be_used_is_said() -> None:

@@ -30,7 +30,8 @@ def _discrete(rng: np.random.Generator, d: int) -> tuple[object, object]:
         same = rng.random(200) < 0.5
         codes[j, same] = np.minimum(codes[j - 1, same], cards[j] - 1)
     whole, copies = (-1, 1) if rng.random() < 0.5 else (int(rng.integers(201)), 3)
-    given = (codes, cards, int(rng.integers(3)), 1.0, -0.1, whole, copies, [-math.inf, *np.log(np.arange(1.0, 8.0))])
+    given = (codes, cards, int(rng.integers(3)), 1.0, -0.1, whole, copies, [-math.inf, *np.log(np.arange(1.0, 8.0))],
+             rng.choice([0.0, 70.0]))
     return scores.discrete_score(*given), scores_ref.discrete_score(*given)
 
 

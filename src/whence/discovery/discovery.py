@@ -141,7 +141,8 @@ def discover(
     if parameters["stability"]:
         again = partial(_learn, card=card, nodes=used, knowledge=known, parameters=parameters, seed=seed)
         chosen = table.select(used)
-        stability = bootstrap(again, chosen, learned.graph, parameters["stability"], seed, executor, progress)
+        within = prepared.within if isinstance(prepared, Scored) else None
+        stability = bootstrap(again, chosen, learned.graph, parameters["stability"], seed, executor, progress, within)
     path = None
     if parameters.get("alpha_path"):
         from whence.discovery.alpha_path import of_discovery

@@ -42,7 +42,8 @@ SCORE_PARAMETERS = (
 class Scored:
     """names: the nodes, sorted. score: of graphs over them. remarks: what was left out and what to be wary of. tests:
     about the nodes, for a method that has the parameter ``test`` too. targets: the sets of nodes intervened on
-    together, each with its rows, for a method that has the parameter ``targets``; beside: the column they are from."""
+    together, each with its rows, for a method that has the parameter ``targets``; beside: the column they are from;
+    within: int (n,), the set of each row."""
 
     names: tuple[str, ...]
     score: Score
@@ -50,6 +51,7 @@ class Scored:
     tests: Tests | None = None
     targets: tuple[tuple[tuple[str, ...], int], ...] = ()
     beside: tuple[str, ...] = ()
+    within: np.ndarray | None = None
 
 
 def scored(table: Table, parameters: Mapping[str, Any]) -> Scored | Refused:

@@ -78,15 +78,17 @@ class Stability(Mapping[tuple[str, str], float]):
 
 def bootstrap(
     learn: Callable[[Table], Graph | None], table: Table, graph: Graph, samples: int, seed: int,
-    executor: Executor | None, progress: Progress,
+    executor: Executor | None, progress: Progress, within: np.ndarray | None = None,
 ) -> Stability:
     """Learns a graph from each of ``samples`` tables of rows drawn with replacement.
 
     learn: from a table to a graph over nodes of ``graph``, or None when a sample cannot be used (it counts as
-    a graph without edges).
+    a graph without edges). within: int (n,), the group of each row; each group is drawn from by itself and keeps its
+    number of rows.
     """
     names = tuple(sorted(graph.names))
-    one = partial(_replicate, learn=learn, table=table, names=names, seed=seed)
+    groups = [np.arange(len(table))] if within is None else [np.flatnonzero(within == g) for g in np.unique(within)]
+    one = partial(_replicate, learn=learn, table=table, names=names, groups=groups, seed=seed)
     found = map_in_order(one, range(samples), executor=executor, progress=progress, label="bootstrap samples")
     share = {edge: count / samples for edge, count in _counted(found, len(names)).items()}
     none = np.zeros((len(names), len(names)))
@@ -116,10 +118,12 @@ def _counted(found: Iterable[np.ndarray], d: int) -> dict[str, np.ndarray]:
 
 
 def _replicate(
-    index: int, *, learn: Callable[[Table], Graph | None], table: Table, names: tuple[str, ...], seed: int
+    index: int, *, learn: Callable[[Table], Graph | None], table: Table, names: tuple[str, ...],
+    groups: list[np.ndarray], seed: int,
 ) -> np.ndarray:
     """Marks (d, d) over ``names`` of the graph learned from one bootstrap sample."""
-    rows = generator(seed, "bootstrap", index).integers(0, len(table), len(table))
+    rng = generator(seed, "bootstrap", index)
+    rows = np.concatenate([group[rng.integers(0, len(group), len(group))] for group in groups])
     found = learn(table.take(rows))
     marks = np.zeros((len(names), len(names)), dtype=np.int8)
     if found is not None:

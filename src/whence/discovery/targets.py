@@ -48,7 +48,7 @@ def under_interventions(table: Table, parameters: Mapping[str, Any]) -> Scored |
     chosen = interventional(rest, found.names, held, parameters["score"], given)
     remarks = (*found.remarks, *chosen.remarks, *(() if held.any() else (_no_interventions(),)))
     return Scored(found.names, chosen, remarks, targets=_counted(sets, which),
-                  beside=() if column is None else (column,))
+                  beside=() if column is None else (column,), within=which)
 
 
 def _counted(sets: list[tuple[str, ...]], which: np.ndarray) -> tuple[tuple[tuple[str, ...], int], ...]:

@@ -60,15 +60,16 @@ def gaussian_score(r: np.ndarray, level: np.ndarray, slope: np.ndarray, weight: 
 
 
 def discrete_score(codes: np.ndarray, cards: np.ndarray, kind: int, strength: float, structure: float, whole: int = -1,
-                   copies: int = 1, regret: Sequence[float] = ()) -> _Score:
+                   copies: int = 1, regret: Sequence[float] = (), worth: float = 0.0) -> _Score:
     """BDeu (kind 0, strength its equivalent sample size), BIC (1, strength its penalty) or qNML (2) from (d, n) codes.
 
     structure: added for each parent, as a log prior. The first ``whole`` rows count once (-1: all), each of the others
-    counts 1 / copies. regret: of qNML, by number of values.
+    counts 1 / copies. regret: of qNML, by number of values. worth: as how many rows all together count, if above 0.
     """
     weights = np.ones(codes.shape[1])
     weights[whole if whole >= 0 else len(weights):] = 1 / copies
-    n = float(weights.sum())
+    n = worth if worth > 0 else float(weights.sum())
+    weights *= n / weights.sum()
 
     def local(y: int, parents: list[int]) -> float:
         r, q = int(cards[y]), math.prod(float(cards[z]) for z in parents)

@@ -6,8 +6,7 @@ import math
 
 from whence.core.card import Card, Parameter
 from whence.data.table import Table
-from whence.kernels.scores import discrete_score
-from whence.stats.score.levels import level_codes
+from whence.stats.score.expected import expected_rows
 from whence.stats.score.parameters import GAMMA, INDEPENDENT_ROWS
 from whence.stats.score.score import Score
 
@@ -35,6 +34,6 @@ CARD = Card(
 
 def bdeu(table: Table, names: tuple[str, ...], sample_size: float, gamma: float) -> Score:
     """Heckerman, Geiger and Chickering (1995), equation 28 with N'_ijk = sample_size / (r_i q_i), in logarithms."""
-    codes, cards, remarks = level_codes(table, names)
-    kernel = discrete_score(codes, cards, 0, float(sample_size), -2 * gamma * math.log(len(names)))
-    return Score(CARD.name, names, codes.shape[1], {"sample_size": sample_size, "gamma": gamma}, kernel, remarks)
+    rows = expected_rows(table, names)
+    kernel = rows.kernel(0, float(sample_size), -2 * gamma * math.log(len(names)))
+    return Score(CARD.name, names, rows.worth, {"sample_size": sample_size, "gamma": gamma}, kernel, rows.remarks)

@@ -6,8 +6,7 @@ import math
 
 from whence.core.card import Card
 from whence.data.table import Table
-from whence.kernels.scores import discrete_score
-from whence.stats.score.levels import level_codes
+from whence.stats.score.expected import expected_rows
 from whence.stats.score.parameters import GAMMA, INDEPENDENT_ROWS, PENALTY, SCHWARZ
 from whence.stats.score.score import Score
 
@@ -32,6 +31,6 @@ CARD = Card(
 
 def discrete_bic(table: Table, names: tuple[str, ...], penalty: float, gamma: float) -> Score:
     """Local score: sum N_jk log(N_jk / N_j) - penalty log(n)/2 (r - 1) q - 2 gamma log(d) k for k parents."""
-    codes, cards, remarks = level_codes(table, names)
-    kernel = discrete_score(codes, cards, 1, float(penalty), -2 * gamma * math.log(len(names)))
-    return Score(CARD.name, names, codes.shape[1], {"penalty": penalty, "gamma": gamma}, kernel, remarks)
+    rows = expected_rows(table, names)
+    kernel = rows.kernel(1, float(penalty), -2 * gamma * math.log(len(names)))
+    return Score(CARD.name, names, rows.worth, {"penalty": penalty, "gamma": gamma}, kernel, rows.remarks)

@@ -34,10 +34,15 @@ def level_codes(table: Table, names: tuple[str, ...]) -> tuple[np.ndarray, np.nd
     cards = np.empty(len(names), dtype=np.int32)
     for i, name in enumerate(names):
         occurring, coded = np.unique(table.column(name).values[rows], return_inverse=True)
-        if len(occurring) > MOST_LEVELS:
-            raise WhenceError(
-                f"Column {name!r} has {len(occurring)} levels.", code="too_many_levels", value=name,
-                allowed=f"at most {MOST_LEVELS}", hint="Merge levels, or leave the column out.",
-            )
+        level_limit(name, len(occurring))
         codes[i], cards[i] = coded, len(occurring)
     return codes, cards, remarks
+
+
+def level_limit(name: str, levels: int) -> None:
+    """Raises ``WhenceError`` (``too_many_levels``) for more than 255 levels."""
+    if levels > MOST_LEVELS:
+        raise WhenceError(
+            f"Column {name!r} has {levels} levels.", code="too_many_levels", value=name,
+            allowed=f"at most {MOST_LEVELS}", hint="Merge levels, or leave the column out.",
+        )

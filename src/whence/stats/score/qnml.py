@@ -8,8 +8,7 @@ import numpy as np
 
 from whence.core.card import Card
 from whence.data.table import Table
-from whence.kernels.scores import discrete_score
-from whence.stats.score.levels import level_codes
+from whence.stats.score.expected import expected_rows
 from whence.stats.score.parameters import INDEPENDENT_ROWS, NO_GAMMA
 from whence.stats.score.score import Score
 
@@ -44,10 +43,9 @@ def qnml(table: Table, names: tuple[str, ...], gamma: float) -> Score:
     parents' (Silander et al. 2018, equation 8), less 2 gamma log(d) per arrow. C is ``regrets``; above 10,000 values
     the formula of Szpankowski and Weinberger, which is then off by less than 2e-5.
     """
-    codes, cards, remarks = level_codes(table, names)
-    n = codes.shape[1]
-    kernel = discrete_score(codes, cards, 2, 0.0, -2 * gamma * math.log(len(names)), regret=regrets(n, TABLE).tolist())
-    return Score(CARD.name, names, n, {"gamma": gamma}, kernel, remarks)
+    rows = expected_rows(table, names)
+    kernel = rows.kernel(2, 0.0, -2 * gamma * math.log(len(names)), regrets(rows.worth, TABLE).tolist())
+    return Score(CARD.name, names, rows.worth, {"gamma": gamma}, kernel, rows.remarks)
 
 
 def regrets(n: int, most: int) -> np.ndarray:
