@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -25,6 +27,37 @@ def explained(target: np.ndarray, others: np.ndarray) -> tuple[float, int]:
     keep = values > 1e-9 * values[-1]
     along = (vectors[:, keep].T @ (x.T @ y)) / np.sqrt(values[keep])
     return min(float(along @ along) / total, 1.0), int(keep.sum())
+
+
+@dataclass(frozen=True)
+class Products:
+    """Correlations of columns made once, so that many fits among them are cheap. at: name to its places (a category has
+    several). correlations: (k, k). n: rows."""
+
+    at: Mapping[str, tuple[int, ...]]
+    correlations: np.ndarray
+    n: int
+
+    def explained(self, target: str, others: Iterable[str]) -> tuple[float, int]:
+        """R squared of the (first) column of ``target`` on those of ``others``, and how many they are."""
+        places = [i for name in others for i in self.at.get(name, ())][: max(1, self.n // 10)]
+        if not places or target not in self.at:
+            return 0.0, 0
+        c = self.correlations[places, self.at[target][0]]
+        gram = self.correlations[np.ix_(places, places)] + 1e-6 * np.eye(len(places))
+        return float(np.clip(c @ np.linalg.solve(gram, c), 0.0, 1.0)), len(places)
+
+
+def products(matrix: np.ndarray, sources: Sequence[str]) -> Products:
+    """Correlations of the columns of ``matrix`` (n, k); ``sources``: the name behind each. Constants are left out."""
+    x = matrix - matrix.mean(axis=0)
+    sd = np.sqrt((x * x).mean(axis=0))
+    keep = np.flatnonzero(sd > 1e-12 * np.abs(matrix).max(axis=0, initial=0.0))
+    x = x[:, keep] / sd[keep]
+    at: dict[str, tuple[int, ...]] = {}
+    for place, i in enumerate(keep.tolist()):
+        at[sources[i]] = (*at.get(sources[i], ()), place)
+    return Products(at, x.T @ x / max(len(x), 1), len(x))
 
 
 def log_dependence(r2: float, n: int, k: int) -> float:

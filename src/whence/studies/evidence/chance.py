@@ -32,8 +32,7 @@ def chance(sheet: Sheet, moved: bool = False) -> tuple[Evidence, ...]:
     text = f"The treatment goes with the columns before it (they explain {r2:.1%} of it), so it was not left to chance."
     seen = {"r2": r2, "columns": k}
     # An offer, a cutoff or a policy leaves the treatment dependent as well: only chance is spoken against.
-    return (Evidence("adjustment", min(for_all / 4, 0.5), "data", text, {"controls": names}, None, "", seen),
-            Evidence("rct", -strength, "data", text, {}, None, "", seen))
+    return (Evidence("rct", -strength, "data", text, {"controls": names}, None, "", seen),)
 
 
 def earlier(sheet: Sheet) -> tuple[str, ...]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -97,6 +98,7 @@ def said_of(column: str, described: Mapping[str, Description]) -> str:
     return f"{name}. {described[column].text}" if column in described else name
 
 
+@functools.lru_cache(maxsize=8192)
 def hint(text: str, hints: Hints) -> tuple[float, str]:
     """The weight of the heaviest hint in ``text``, with what was read; 0 and no words where there is none."""
     for weight, pattern in hints:

@@ -7,16 +7,18 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whence.studies.evidence.balance import explained, log_dependence
-from whence.studies.evidence.chance import dependence, earlier
+from whence.studies.evidence.balance import Products, log_dependence, products
+from whence.studies.evidence.chance import earlier
 from whence.studies.evidence.evidence import Evidence
 from whence.studies.evidence.hints import ASSIGNED, SURROUNDINGS, TAKEN, TRAIT, hint, said_of, shared
-from whence.studies.evidence.sheet import MOST_LEVELS, Sheet, decides
+from whence.studies.evidence.sheet import EXCLUSIVE, MOST_LEVELS, OFFER, Sheet, decides, nesting
 from whence.studies.roles import measured_later
 
 MOVES = 3.0  # nats that a first stage needs
 BEFOREHAND = -3.0  # nats: most columns that go with a treatment are causes or effects of it, not instruments
 LEAST, MOST = -3.0, 8.0
+MOST_CANDIDATES = 40
+TREATMENT = ""  # its place among the correlations; no column is called so
 
 
 @dataclass(frozen=True)
@@ -34,14 +36,17 @@ class Offer:
         return sum(self.parts.values())
 
 
-def offers(sheet: Sheet, mentioned: frozenset[str] = frozenset()) -> tuple[Evidence, ...]:
+def offers(
+    sheet: Sheet, mentioned: frozenset[str] = frozenset(), not_these: frozenset[str] = frozenset()
+) -> tuple[Evidence, ...]:
     """Evidence for an instrument from the likeliest column, or against one where no column moves the treatment.
 
-    mentioned: columns that the description calls instruments outright.
+    mentioned: columns that the description calls instruments outright. not_these: columns with another part, such as
+    one in which the treatment has a step.
     """
     if sheet.n < 20 or len(np.unique(sheet.t)) < 2:
         return ()
-    found = candidates(sheet, mentioned)
+    found = candidates(sheet, mentioned, not_these)
     if not found:
         text = "No column moves the treatment as an offer or an instrument would."
         return (Evidence("iv", LEAST, "data", text),) if sheet.n >= 100 else ()
@@ -59,86 +64,82 @@ def offers(sheet: Sheet, mentioned: frozenset[str] = frozenset()) -> tuple[Evide
     return tuple(made)
 
 
-def candidates(sheet: Sheet, mentioned: frozenset[str] = frozenset()) -> tuple[Offer, ...]:
+def candidates(sheet: Sheet, mentioned: frozenset[str], not_these: frozenset[str]) -> tuple[Offer, ...]:
     """Columns that move the treatment, the likeliest instrument first."""
-    names = earlier(sheet)
-    taken = hint(said_of(sheet.treatment or "", sheet.described), TAKEN)[0]
     moving = []
     for name in sheet.others:
         z = sheet.numbers(name)
-        if z is None:
+        if z is None or name in not_these:
             continue
         whole = ~np.isnan(z)
         if whole.sum() < 20 or z[whole].std() == 0 or sheet.t[whole].std() == 0:
             continue
         r2 = float(np.corrcoef(z[whole], sheet.t[whole])[0, 1]) ** 2
-        needed = MOVES if hint(said_of(name, sheet.described), ASSIGNED)[0] < 3.0 and name not in mentioned else -1.0
+        said = said_of(name, sheet.described)
+        worded = name in mentioned or hint(said, ASSIGNED)[0] > 0 or hint(said, SURROUNDINGS)[0] > 0
+        needed = MOVES if hint(said, ASSIGNED)[0] < 3.0 and name not in mentioned else -1.0
         if log_dependence(r2, int(whole.sum()), 1) > needed and r2 < 0.97 and not _recoding(z[whole], sheet.t[whole]):
-            moving.append((name, z, r2))
-    made = [_offer(sheet, name, z, r2, names, taken, name in mentioned) for name, z, r2 in moving]
-    return tuple(sorted(made, key=lambda o: (-o.strength, o.name)))
+            moving.append((not worded, -r2, name))
+    if not moving:
+        return ()
+    before = earlier(sheet)
+    names = [name for _, _, name in sorted(moving)[:MOST_CANDIDATES]]
+    matrix, sources = sheet.matrix(tuple(sorted({*before, *names})))
+    made = products(np.column_stack([sheet.filled_treatment, matrix]), (TREATMENT, *sources))
+    found = [_offer(sheet, name, made, before, name in mentioned) for name in names]
+    alone = [o for o in found if o.parts.get("surroundings")]
+    if len(alone) == 1:
+        alone[0].parts["only"] = 1.0
+    return tuple(sorted(found, key=lambda o: (-o.strength, o.name)))
 
 
 def _recoding(z: np.ndarray, t: np.ndarray) -> bool:
     return len(np.unique(z)) <= MOST_LEVELS and (decides(z, t) or (len(np.unique(t)) <= MOST_LEVELS and decides(t, z)))
 
 
-def _offer(
-    sheet: Sheet, name: str, z: np.ndarray, r2: float, names: tuple[str, ...], taken: float, mentioned: bool
-) -> Offer:
-    said = said_of(name, sheet.described)
+def _offer(sheet: Sheet, name: str, made: Products, before: tuple[str, ...], mentioned: bool) -> Offer:
+    said, treatment = said_of(name, sheet.described), sheet.treatment or ""
+    z = sheet.numbers(name)
+    assert z is not None
     assigned, words = hint(said, ASSIGNED)
     parts = {"beforehand": BEFOREHAND, "assigned": 5.0 if mentioned else assigned}
-    whole = ~np.isnan(z)
-    nesting = _nesting(z[whole], sheet.t[whole])
-    if nesting:
-        parts["nested"] = 2.0 * nesting
-    if assigned or nesting > 0:
-        parts["taken"] = taken / 2
-        parts["shared"] = 1.5 * shared(name, sheet.treatment or "")
+    linked = nesting(z, sheet.t)
+    if linked == EXCLUSIVE:  # not having it is the offer, if it is one; else both are levels of one variable
+        parts["nested"] = 2.0 if assigned >= 2.5 else -2.0
+    elif linked:
+        parts["nested"] = 2.0 if linked == OFFER else -2.0
+    if assigned or linked == OFFER:
+        parts["taken"] = hint(said_of(treatment, sheet.described), TAKEN)[0] / 2
+        parts["shared"] = 1.5 * shared(name, treatment)
     elif not sheet.binary and not hint(said, TRAIT)[0]:
         # How much of something people get is moved by what surrounds them: supply, prices, places, who serves them.
         around, words = hint(said, SURROUNDINGS)
         parts["surroundings"] = 2.4 * around
-    if measured_later(name, sheet.treatment or "", sheet.described):
+    if measured_later(name, treatment, sheet.described):
         parts["later"] = -3.0
-    rest = tuple(n for n in names if n != name and not _exclusive(z, sheet.numbers(n)))
+    rest = [n for n in before if n != name and not _exclusive(z, sheet.numbers(n))]
+    r2 = made.explained(TREATMENT, [name])[0]
     if rest:
-        parts["balance"] = _balance(sheet, z, rest, -1.5 if assigned >= 3.5 or mentioned else -4.0)
-        alone = _alone(sheet, rest, r2)
+        # What is said to be an instrument may be one given the others.
+        least = -1.5 if assigned >= 3.5 or mentioned else -2.0 if assigned >= 2.5 else -4.0
+        parts["balance"] = float(np.clip(-log_dependence(*_fit(made, name, rest)), least, 2.0))
+        alone = _alone(made, rest, r2)
         parts["alone"] = min(max(alone, 0.0), 2.0) / 2 if assigned or parts.get("surroundings") else alone
-    return Offer(name, parts, r2, nesting > 0, words)
+    return Offer(name, parts, r2, parts.get("nested", 0.0) > 0, words)
+
+
+def _fit(made: Products, target: str, rest: list[str]) -> tuple[float, int, int]:
+    r2, k = made.explained(target, rest)
+    return r2, made.n, k
+
+
+def _alone(made: Products, rest: list[str], r2: float) -> float:
+    """For being the one thing that moves the treatment, against where the others move it as much."""
+    others, k = made.explained(TREATMENT, rest)
+    floor = 3 / made.n
+    return float(np.clip(math.log((r2 + floor) / (max(others - k / made.n, 0.0) + floor)), -2.5, 4.0))
 
 
 def _exclusive(z: np.ndarray, other: np.ndarray | None) -> bool:
     """Whether two columns of 0 and 1 are never 1 together: levels of one variable, such as arms of an experiment."""
-    if other is None or len(np.unique(z[~np.isnan(z)])) != 2 or len(np.unique(other[~np.isnan(other)])) != 2:
-        return False
-    return not ((z == np.nanmax(z)) & (other == np.nanmax(other))).any()
-
-
-def _nesting(z: np.ndarray, t: np.ndarray) -> int:
-    """1 where only those with the offer are treated, -1 where only the treated have it (so it follows), else 0."""
-    levels_z, levels_t = np.unique(z), np.unique(t)
-    if len(levels_z) != 2 or len(levels_t) != 2:
-        return 0
-    a, b = z == levels_z[1], t == levels_t[1]
-    if (not (b & ~a).any() and (a & ~b).any()) or (not (b & a).any() and (~a & ~b).any()):
-        return 1  # the offer, or its absence coded as 1
-    return -1 if not (a & ~b).any() and (b & ~a).any() else 0
-
-
-def _balance(sheet: Sheet, z: np.ndarray, rest: tuple[str, ...], least: float) -> float:
-    """For independence of the columns before; against it where it depends on them, down to ``least``: what is said to
-    be an instrument may be one given the others."""
-    return float(np.clip(-dependence(sheet, rest, z)[0], least, 2.0))
-
-
-def _alone(sheet: Sheet, rest: tuple[str, ...], r2: float) -> float:
-    """For being the one thing that moves the treatment, against where the others move it as much."""
-    matrix, _ = sheet.matrix(rest)
-    whole = ~np.isnan(sheet.t)
-    n = int(whole.sum())
-    others, k = explained(sheet.t[whole], matrix[whole][:, : max(1, n // 10)])
-    floor = 3 / n
-    return float(np.clip(math.log((r2 + floor) / (max(others - k / n, 0.0) + floor)), -2.5, 4.0))
+    return other is not None and nesting(z, other) == EXCLUSIVE

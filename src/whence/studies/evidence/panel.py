@@ -182,7 +182,7 @@ def _adoption(sheet: Sheet, t: np.ndarray, time: _Coded, unit: _Coded) -> Eviden
     seen_by = {"on": on, "off": off, "units": unit.levels, "times": time.levels, "rows_per_cell": unique}
     if share < 0.8:
         text = f"{sheet.treatment} is an amount that changes within {unit.name} over {time.name}."
-        return Evidence("did", -0.5, "data", text, roles, None, "", seen_by)
+        return Evidence("did", -1.5, "data", text, roles, None, "", seen_by)
     # Chance switches off as often as on; a policy only on. Equal cells of many people are no chance either.
     strength = min(ADOPTED, (on - 2 * off) * math.log(2)) if off < on else 0.0
     if sampled:

@@ -14,7 +14,7 @@ from whence.studies.evidence.offers import offers
 from whence.studies.evidence.panel import over_time
 from whence.studies.evidence.phrases import words_of_design
 from whence.studies.evidence.sheet import make_sheet
-from whence.studies.evidence.steps import cutoffs
+from whence.studies.evidence.steps import cutoffs, steps
 from whence.studies.words import Description, descriptions
 
 STRONG = 4.0  # nats of a panel that explain away what only says who ever adopts
@@ -32,27 +32,39 @@ def read_designs(
     """
     if described is None:
         described = descriptions(about, table.names) if about else {}
-    said = words_of_design(question, about, table.names, described)
-    return (*said, *data_of_design(table, treatment, outcome, described, mentions))
+    columns = [n for n in table.names if n not in (treatment, outcome)]
+    said = words_of_design(question, about, columns, described)
+    return (*said, *data_of_design(table, treatment, outcome, described, mentions, said))
 
 
 def data_of_design(
     table: Table, treatment: str | None, outcome: str, described: Mapping[str, Description] | None = None,
-    mentions: Sequence[Any] = (),
+    mentions: Sequence[Any] = (), said: Sequence[Evidence] = (),
 ) -> tuple[Evidence, ...]:
     """What the data say: a constant treatment, a step, times of adoption, an offer or instrument, chance.
 
-    The names and descriptions of columns count here too, where they say which column has which part.
+    The names and descriptions of columns count here too, where they say which column has which part. said: evidence
+    from the words, for the running variable and the cutoff that they name.
     """
     if treatment is None:
-        return ()
+        return _unheld()
     found = constant(table, treatment)
     if found:
         return found
     sheet = make_sheet(table, treatment, outcome, described or {})
     when = over_time(sheet)
+    rule = next((e for e in said if e.design == "rdd"), None)
+    running = rule.columns.get("running_variable", ()) if rule else ()
+    stepped = steps(sheet)
     instruments = frozenset(m.column for m in mentions if m.role in ("instrument", "instruments"))
-    moved = offers(sheet, instruments)
+    moved = offers(sheet, instruments, frozenset(s.name for s in stepped))
     if any(e.strength >= STRONG for e in when):
         moved = tuple(dataclasses.replace(e, strength=min(e.strength, 0.0)) for e in moved)
-    return (*cutoffs(sheet), *when, *moved, *chance(sheet, any(e.design == "iv" and e.strength > 0 for e in moved)))
+    jumps = cutoffs(sheet, stepped, running, rule.cutoff if rule else None)
+    return (*jumps, *when, *moved, *chance(sheet, any(e.design == "iv" and e.strength > 0 for e in moved)))
+
+
+def _unheld() -> tuple[Evidence, ...]:
+    """No column holds the treatment: only a rule on another column, or a date, can say who was treated."""
+    text = "No column holds the treatment, so only a rule can say who was treated."
+    return tuple(Evidence(design, -5.0, "data", text) for design in ("adjustment", "iv", "rct"))

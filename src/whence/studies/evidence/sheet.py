@@ -17,6 +17,7 @@ MOST_ROWS = 20_000  # of a longer table every k-th row is looked at where the or
 MOST_LEVELS = 12
 MOST_COVARIATES = 60
 MOST_MISSING = 0.5
+FEWEST_EXPECTED = 8.0  # rows that chance would put where there are none, for a link by logic
 
 
 @dataclass(frozen=True)
@@ -46,6 +47,11 @@ class Sheet:
         if values is None:
             return level_codes(self.table.column(self.treatment), self.rows)[0].astype(float)
         return values
+
+    @property
+    def filled_treatment(self) -> np.ndarray:
+        """``t`` with its mean for missing values."""
+        return np.where(np.isnan(self.t), np.nanmean(self.t), self.t)
 
     @functools.cached_property
     def binary(self) -> bool:
@@ -96,9 +102,14 @@ class Sheet:
         for name in self.others:
             if self.treatment is not None and measured_later(name, self.treatment, self.described):
                 continue
-            if not self._recoded(name):
+            if not self._recoded(name) and not self._linked(name):
                 kept.append(name)
         return tuple(kept)
+
+    def _linked(self, name: str) -> bool:
+        """Whether a column is tied to the treatment by logic: an offer, what follows it, another level of it."""
+        values = self.numbers(name)
+        return self.treatment is not None and values is not None and nesting(values, self.t) != 0
 
     def _recoded(self, name: str) -> bool:
         """Whether a column says the same as the treatment or the outcome, or decides the treatment."""
@@ -135,6 +146,25 @@ class Sheet:
                 made.append((codes == level).astype(float))
                 sources.append(name)
         return (np.column_stack(made) if made else np.empty((self.n, 0))), tuple(sources)
+
+
+OFFER, TAKE_UP, EXCLUSIVE = 1, -1, 2
+
+
+def nesting(z: np.ndarray, t: np.ndarray) -> int:
+    """How two columns of two values are linked: ``OFFER`` where t is 1 only where z is, ``TAKE_UP`` where z is 1 only
+    where t is, ``EXCLUSIVE`` where they are never 1 together; 0 for none, or where chance could do it."""
+    whole = ~(np.isnan(z) | np.isnan(t))
+    levels_z, levels_t = np.unique(z[whole]), np.unique(t[whole])
+    if len(levels_z) != 2 or len(levels_t) != 2:
+        return 0
+    a, b = z[whole] == levels_z[1], t[whole] == levels_t[1]
+    n, p, q = len(a), float(a.mean()), float(b.mean())
+    cells = ((OFFER, b & ~a, (1 - p) * q), (TAKE_UP, a & ~b, p * (1 - q)), (EXCLUSIVE, a & b, p * q))
+    for link, cell, expected in cells:
+        if n * expected > FEWEST_EXPECTED and not cell.any():
+            return link
+    return 0
 
 
 def decides(a: np.ndarray, b: np.ndarray) -> bool:

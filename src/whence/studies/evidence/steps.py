@@ -135,14 +135,32 @@ def _gain(x: np.ndarray, t: np.ndarray, cutoff: float, right: np.ndarray) -> tup
     return gain - math.log(len(np.unique(x))), jump
 
 
-def cutoffs(sheet: Sheet) -> tuple[Evidence, ...]:
-    """Evidence for a discontinuity from the strongest step, or against one where no column shows any."""
-    found = steps(sheet)
-    if not found:
+def cutoffs(
+    sheet: Sheet, found: tuple[Step, ...], named: tuple[str, ...] = (), cutoff: float | None = None
+) -> tuple[Evidence, ...]:
+    """Evidence for a discontinuity from the strongest step, or against one where no column shows any.
+
+    found: from ``steps``. named, cutoff: the running variables and the place that the description speaks of; a step in
+    another column is no sign of their rule, and rows left out at that place make it useless.
+    """
+    if cutoff is not None and (hole := next((n for n in named if _hole_at(sheet, n, cutoff)), None)):
+        text = f"Rows with {hole} near {cutoff:g} are missing, so the two sides cannot be compared at the cutoff."
+        return (Evidence("rdd", -4.0, "data", text, {}, cutoff, "", {"hole_in": hole}),)
+    best = next((s for s in found if s.name in named), found[0] if found else None)
+    if best is None:
         text = "No column shows a place where the treatment jumps."
         return (Evidence("rdd", -3.0, "data", text),) if sheet.n >= 200 else ()
-    best = found[0]
     how = "is decided by" if best.sharp else f"jumps by {best.jump:.2g} at"
     text = f"{sheet.treatment} {how} whether {best.name} reaches {best.cutoff:g}."
-    return (Evidence("rdd", best.strength, "data", text, {"running_variable": tuple(s.name for s in found[:3])},
-                     best.cutoff, "", {"sharp": best.sharp, "jump": best.jump, "gain": best.gain}),)
+    rest = tuple(s.name for s in found[:3] if s.name != best.name)
+    return (Evidence("rdd", best.strength, "data", text, {"running_variable": (best.name, *rest)}, best.cutoff, "",
+                     {"sharp": best.sharp, "jump": best.jump, "gain": best.gain}),)
+
+
+def _hole_at(sheet: Sheet, name: str, cutoff: float) -> bool:
+    x = sheet.numbers(name) if name in sheet.table else None
+    if x is None:
+        return False
+    x = x[~np.isnan(x)]
+    below, above = x[x < cutoff], x[x >= cutoff]
+    return len(below) > 10 and len(above) > 10 and _hole(np.unique(x), x, (float(below.max()), float(above.min())))
