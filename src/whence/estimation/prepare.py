@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from whence.estimation.treatment import Treatment, affirmative, canonical, code_
 from whence.identification.spec import Condition, Spec
 from whence.stats.blocks import gram
 from whence.stats.covariance import Dependence
-from whence.stats.features import Features, features, level_codes, plain
+from whence.stats.features import Features, codes_of, features, level_codes, plain
 
 FEW_CLUSTERS = 10
 SMALLEST_ARM = 2
@@ -50,9 +51,9 @@ class Prepared:
     def n(self) -> int:
         return len(self.rows)
 
-    @property
+    @cached_property
     def n_clusters(self) -> int | None:
-        return None if self.clusters is None else len(np.unique(self.clusters))
+        return None if self.clusters is None else int(np.count_nonzero(np.bincount(self.clusters)))
 
     @property
     def w(self) -> np.ndarray:
@@ -111,7 +112,7 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     if spec.weights is not None:
         weights = table.numeric(spec.weights)[rows]
         weights = weights / weights.mean()
-    clusters = None if spec.cluster is None else level_codes(table.column(spec.cluster), rows)[0]
+    clusters = None if spec.cluster is None else codes_of(table.column(spec.cluster), rows)
     data = Prepared(table, spec, rows, values, treatment, weights, clusters, (*remarks, *said, *scored))
     for precondition in (_finite, _varied, require_arms, _clusters, _copies):
         answer = precondition(data)
@@ -130,7 +131,7 @@ def complete_roles(table: Table, spec: Spec) -> tuple[Spec, list[Remark]]:
     }
     spec = spec.replace(**changes) if changes else spec
     if spec.cluster is None and spec.unit is not None and spec.strategy != "interrupted_series":
-        codes, _ = level_codes(table.column(spec.unit), np.arange(table.n_rows))
+        codes = codes_of(table.column(spec.unit), np.arange(table.n_rows))
         seen = np.bincount(codes[codes >= 0])
         if seen.max(initial=0) > 1:
             spec = spec.replace(cluster=spec.unit)

@@ -37,7 +37,7 @@ def bacon(
     starts. time: (n,).
     """
     units, periods = int(unit.max()) + 1, int(period.max()) + 1
-    if len(outcome) != units * periods or len(np.unique(unit * periods + period)) != len(outcome):
+    if len(outcome) != units * periods or np.bincount(unit * periods + period).max() > 1:
         return None
     y = np.zeros((units, periods))
     y[unit, period] = outcome

@@ -14,6 +14,7 @@ import numpy as np
 from whence.core.result import Refused
 from whence.data.table import CODED, Column, Table
 from whence.stats.blocks import cholesky_of_scaled, gram
+from whence.stats.codes import compact
 from whence.stats.regress import kept_columns
 
 ORDINAL_DUMMIES = 10  # an ordinal column with more levels than this enters as a number
@@ -97,13 +98,23 @@ def level_codes(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[str]
 
     The codes are those of the whole column, so that they mean the same on any subset of its rows.
     """
+    codes, levels = _coded(column, rows)
+    return codes, [plain(v) for v in (levels.tolist() if isinstance(levels, np.ndarray) else levels)]
+
+
+def codes_of(column: Column, rows: np.ndarray) -> np.ndarray:
+    """The codes alone of ``level_codes``."""
+    return _coded(column, rows)[0]
+
+
+def _coded(column: Column, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | Iterable[object]]:
     if column.kind in CODED and column.levels is not None:
-        return column.values[rows].astype(np.int64), [plain(v) for v in column.levels]
+        return column.values[rows].astype(np.int64), column.levels
     whole = ~column.missing
     codes = np.full(len(column.values), -1, dtype=np.int64)
     values = column.values[whole]
-    levels, codes[whole] = np.unique(values.astype(str) if column.kind == "text" else values, return_inverse=True)
-    return codes[rows], [plain(v) for v in levels.tolist()]
+    codes[whole], levels = compact(values.astype(str) if column.kind == "text" else values)
+    return codes[rows], levels
 
 
 def plain(value: object) -> str:

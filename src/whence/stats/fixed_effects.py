@@ -16,6 +16,7 @@ import numpy as np
 from whence.core.errors import WhenceError
 from whence.kernels.fixed_effects import absorb as absorb_kernel
 from whence.kernels.fixed_effects import joined_parts
+from whence.stats.codes import compact
 
 DENSE = 3000  # levels of the other factors up to which the dimensions of three factors and more are counted exactly
 SOLVED = 1e-12  # part of the first residual at which conjugate gradients stop
@@ -42,9 +43,9 @@ def absorb(
     not change the answer. With three factors and more beyond ``DENSE`` levels, ``rank`` is an upper bound. Raises
     ``WhenceError`` (``not_converged``) where the levels cannot be told apart to the accuracy of numbers.
     """
-    compact = sorted((_compact(f) for f in factors), key=lambda c: -c[1])
-    codes = np.array([c for c, _ in compact], dtype=np.int32).reshape(len(compact), len(columns))
-    counts = np.array([k for _, k in compact], dtype=np.int64)
+    coded = sorted(((c, len(levels)) for c, levels in map(compact, factors)), key=lambda c: -c[1])
+    codes = np.array([c for c, _ in coded], dtype=np.int32).reshape(len(coded), len(columns))
+    counts = np.array([k for _, k in coded], dtype=np.int64)
     w = np.zeros(0) if weights is None else np.ascontiguousarray(weights, dtype=float)
     out = np.empty(columns.shape)
     useful = min(threads, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1)
@@ -53,26 +54,10 @@ def absorb(
     if not ended:
         raise WhenceError(f"The fixed effects did not settle in {MOST:,} iterations.", code="not_converged",
                           value=steps, hint="Some levels are tied to the rest by next to no weight; leave them out.")
-    return Absorbed(out, _rank(codes, counts, w), steps)
+    return Absorbed(out, _rank(codes, counts), steps)
 
 
-def _compact(codes: np.ndarray) -> tuple[np.ndarray, int]:
-    """The codes (n,) as 0, 1, ... without gaps, in their order, and how many there are."""
-    if not len(codes):
-        return np.zeros(0, dtype=np.int32), 0
-    if np.issubdtype(codes.dtype, np.integer):
-        low, high = int(codes.min()), int(codes.max())
-        if high - low <= 4 * len(codes):  # by counting; others by sorting
-            there = np.zeros(high - low + 1, dtype=bool)
-            there[codes - low] = True
-            if there.all():
-                return (codes - low).astype(np.int32), len(there)
-            return (np.cumsum(there, dtype=np.int32) - 1)[codes - low], int(there.sum())
-    values, found = np.unique(codes, return_inverse=True)
-    return found.astype(np.int32), len(values)
-
-
-def _rank(codes: np.ndarray, counts: np.ndarray, w: np.ndarray) -> int:
+def _rank(codes: np.ndarray, counts: np.ndarray) -> int:
     """Dimensions of the levels of all factors together. Exact for two, by the parts of their graph (Abowd, Creecy and
     Kramarz 2002), and for more up to ``DENSE`` levels beyond the first factor's."""
     if len(codes) <= 2 or counts[1:].sum() > DENSE:
@@ -98,10 +83,10 @@ def singletons(factors: Sequence[np.ndarray]) -> np.ndarray:
 
     They say nothing about effects within levels and only flatter the degrees of freedom (Correia 2015).
     """
-    compact = [_compact(f) for f in factors]
+    coded = [compact(f) for f in factors]
     alone = np.zeros(len(factors[0]), dtype=bool)
     before = -1
     while before != (before := int(alone.sum())):
-        for codes, levels in compact:
-            alone |= ~alone & (np.bincount(codes[~alone], minlength=levels)[codes] == 1)
+        for codes, levels in coded:
+            alone |= ~alone & (np.bincount(codes[~alone], minlength=len(levels))[codes] == 1)
     return alone

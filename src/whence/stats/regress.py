@@ -10,6 +10,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from whence.stats.codes import compact
+
 COVARIANCES = ("HC0", "HC1", "HC2", "HC3")
 TOLERANCE = 1e-9  # part of a column's length that the columns before it may leave unexplained
 WELL = 1e-4  # above this part everywhere, the Cholesky route is as accurate as Householder's
@@ -158,6 +160,5 @@ def covariance_matrix(values: np.ndarray, clusters: np.ndarray | None = None) ->
 
 def cluster_sums(values: np.ndarray, clusters: np.ndarray) -> np.ndarray:
     """Sums (G, m) of the rows of ``values`` (n, m) by cluster (int (n,), any codes)."""
-    _, compact = np.unique(clusters, return_inverse=True)
-    groups = int(compact.max(initial=-1)) + 1
-    return np.column_stack([np.bincount(compact, weights=column, minlength=groups) for column in values.T])
+    codes, levels = compact(clusters)
+    return np.column_stack([np.bincount(codes, weights=column, minlength=len(levels)) for column in values.T])
