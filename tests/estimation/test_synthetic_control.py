@@ -66,11 +66,73 @@ def test_a_planted_effect_is_found_and_its_interval_covers(kind):
     assert inside >= 17 and abs(np.mean(errors)) < 0.25
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("kind", "treated"), [("simplex", 1), ("did", 1), ("did", 4)])
-def test_intervals_cover_300(kind, treated):
-    inside = [estimate(panel(seed, treated=treated), SPEC, kind=kind).interval for seed in range(300)]
-    assert 0.91 <= np.mean([low <= 3 <= high for low, high in inside]) <= 0.99
+def test_augmented_follows_a_treated_unit_outside_the_hull():
+    data = panel(4)
+    far = data | {"y": data["y"] + np.where(data["u"] == 19, 8.0, 0.0)}
+    plain, better = estimate(far, SPEC), estimate(far, SPEC, kind="augmented")
+    assert {"poor_fit", "outside_hull"} <= {w.code for w in plain.warnings}
+    assert better.diagnostics["misfit_before"] < 0.5 * plain.diagnostics["misfit_before"]
+    assert abs(better.estimate - 3) < abs(plain.estimate - 3)
+    said = next(w for w in plain.warnings if w.code == "outside_hull")
+    assert said.evidence["outside"] > 0 and said.evidence["misfit"] == plain.diagnostics["misfit_before"]
+
+
+def test_several_units_together():
+    data = panel(5, treated=3)
+    separate, together = estimate(data, SPEC), estimate(data, SPEC, kind="pooled")
+    assert 0 < together.diagnostics["share"] < 1 and abs(together.estimate - 3) < 1
+    assert len(separate.diagnostics["by_start"]) == 3 and separate.p_value < 0.05
+    assert sum(part["share"] for part in separate.diagnostics["by_start"]) == pytest.approx(1)
+    one = estimate(panel(5), SPEC, kind="pooled")
+    assert one.estimate == pytest.approx(estimate(panel(5), SPEC).estimate)
+
+
+def test_traits_are_matched():
+    """A control that tells the loadings apart draws the weights to units that are alike."""
+    data = panel(6)
+    trait = np.where(np.isin(data["u"], (0, 1, 19)), 1.0, 0.0) + 0.001 * data["u"]
+    plain, matched = estimate(data, SPEC), estimate(data | {"x": 100 * trait}, SPEC.replace(controls=("x",)))
+    share = [sum(e.diagnostics["weights"].get(name, 0.0) for name in ("0", "1")) for e in (plain, matched)]
+    assert share[1] > share[0] and matched.estimate != plain.estimate
+    rescaled = estimate(data | {"x": trait - 7}, SPEC.replace(controls=("x",)))
+    assert rescaled.estimate == pytest.approx(matched.estimate, abs=1e-6)
+
+
+def test_controls_that_move_are_taken_out_of_differences():
+    data = panel(7)
+    x = np.random.default_rng(1).standard_normal(len(data["u"]))
+    moved = data | {"x": x, "y": data["y"] + 4 * x}
+    without, found = (estimate(moved, SPEC.replace(controls=c), kind="did") for c in ((), ("x",)))
+    assert found.estimate == pytest.approx(estimate(data, SPEC, kind="did").estimate, abs=0.3)
+    assert found.standard_error < 0.5 * without.standard_error
+
+
+@pytest.mark.parametrize("errors", ["placebo", "jackknife", "bootstrap"])
+def test_errors_of_differences_agree_roughly(errors):
+    found = estimate(panel(8, units=30, treated=6), SPEC, kind="did", errors=errors, replicates=60, seed=1)
+    assert 0.03 < found.standard_error < 0.3 and abs(found.estimate - 3) < 4 * found.standard_error
+    again = estimate(panel(8, units=30, treated=6), SPEC, kind="did", errors=errors, replicates=60, seed=1)
+    assert again.standard_error == found.standard_error
+
+
+def test_ranks_filters_and_one_period_after():
+    found = estimate(panel(9), SPEC)
+    ranks = found.diagnostics["p_values"]
+    assert found.p_value == ranks["ratio"] == 0.05 and len(ranks) == 4
+    one = estimate(panel(9, periods=21), SPEC)
+    assert abs(one.estimate - 3) < 2 and len(one.diagnostics["picture"]["placebos"]) == 19
+
+
+@pytest.mark.parametrize(("treated", "how", "code"), [
+    (1, {"errors": "jackknife"}, "errors_not_available"), (1, {"kind": "did", "errors": "jackknife"},
+                                                            "errors_not_available"),
+    (1, {"kind": "did", "errors": "bootstrap"}, "errors_not_available"),
+    (1, {"kind": "did", "errors": "conformal"}, "errors_not_available"),
+    (1, {"errors": "conformal", "level": 0.97}, "too_few_periods"), (10, {"kind": "did"}, "too_few_donors"),
+])
+def test_errors_that_cannot_be_had(treated, how, code):
+    found = estimate(panel(treated=treated), SPEC, **how)
+    assert isinstance(found, Refused) and found.code == code, found
 
 
 def test_by_definition():
@@ -82,12 +144,17 @@ def test_by_definition():
     for name, w in found.diagnostics["weights"].items():
         weights[int(float(name))] = w
     assert found.estimate == pytest.approx((y[-1, 20:] - weights @ y[:-1, 20:]).mean(), abs=1e-4)
-    placebos = []
-    for i in range(19):
-        rest = np.delete(np.arange(19), i)
+    effects, noise = [], []
+    for i in [19, *range(19)]:
+        rest = np.delete(np.arange(19), i) if i < 19 else np.arange(19)
         w = simplex_least_squares(y[rest, :20].T, y[i, :20])
-        placebos.append((y[i, 20:] - w @ y[rest, 20:]).mean())
-    assert found.standard_error == pytest.approx(np.std(placebos, ddof=1), rel=1e-9)
+        gap = y[i] - w @ y[rest]
+        effects.append(gap[20:].mean())
+        noise.append(np.sqrt((gap[:20] ** 2).sum() / (20 - (w > 1e-8).sum() + 1)))
+    effects, noise = np.array(effects[1:]), np.array(noise)
+    assert found.standard_error == pytest.approx(noise[0] * np.sqrt(((effects / noise[1:]) ** 2).mean()), rel=1e-9)
+    assert found.diagnostics["placebo_spread"] == pytest.approx(np.std(effects, ddof=1), rel=1e-9)
+    assert found.df == 18
 
 
 def test_staggered_starts_and_gaps():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+import functools
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -10,17 +12,17 @@ import numpy as np
 from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
-from whence.estimation.adoption import Adoption, adoption
+from whence.estimation import synthetic_inference as inference_of
+from whence.estimation.donors import Panel, read_panel
 from whence.estimation.inference import Answer, Errors
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
-from whence.stats.features import plain
-from whence.stats.simplex import simplex_least_squares
+from whence.estimation.synthetic_inference import FEWEST_PLACEBOS, Part, Placebo, placebos, rank_p_values
+from whence.estimation.synthetic_weights import Fit, Synthetic, augmented, pooled, simplex, synthetic_did
 
-FEWEST_PERIODS = 3  # before treatment; with fewer, any few untreated units fit
-FEWEST_DONORS = 2
-SHOWN = 60  # donors listed with their weights
+SHOWN = 60  # donors listed with their weights, and placebos drawn
 POOR = 0.5  # root mean squared misfit before treatment, in standard deviations of the treated outcome then
+TINY = 1e-9  # of the spread of the outcome; a misfit is taken as at least this
 
 CARD = Card(
     name="synthetic_control",
@@ -35,9 +37,19 @@ CARD = Card(
         "Nobody reacts before treatment starts, and treatment does not spill over to the untreated units.",
     ),
     parameters=(
-        Parameter("kind", "choice", "simplex", "'simplex': weights that sum to one, on levels; 'did': synthetic "
-                  "difference in differences, which also weighs periods and allows a constant distance.",
-                  choices=("simplex", "did")),
+        Parameter("kind", "choice", "simplex", "'simplex': weights that sum to one, on levels; 'augmented': corrected "
+                  "by a ridge regression where these do not follow the treated closely; 'pooled': of several treated "
+                  "units, so that their mean is followed too; 'did': synthetic difference in differences, which also "
+                  "weighs periods and allows a constant distance.",
+                  choices=("simplex", "augmented", "pooled", "did")),
+        Parameter("errors", "choice", "placebo", "'placebo': untreated units taken for treated ones; 'conformal': the "
+                  "effects that residuals moved around in time do not reject; for 'did' with two treated units of each "
+                  "start or more also 'jackknife', and 'bootstrap'.",
+                  choices=("placebo", "conformal", "jackknife", "bootstrap")),
+        Parameter("share", "float", None, "For 'pooled': how much the misfit of the treated units' mean counts beside "
+                  "those of each. None: by how far separate weights leave their mean off.", 0.0, 1.0, optional=True),
+        Parameter("replicates", "int", 200, "Draws of units, for 'did' with several treated ones and the bootstrap.",
+                  20),
         LEVEL,
     ),
     output="Effect",
@@ -47,6 +59,12 @@ CARD = Card(
         "the American Statistical Association 105",
         "Arkhangelsky, Athey, Hirshberg, Imbens and Wager (2021), Synthetic difference-in-differences, American "
         "Economic Review 111",
+        "Ben-Michael, Feller and Rothstein (2021), The augmented synthetic control method, Journal of the American "
+        "Statistical Association 116",
+        "Ben-Michael, Feller and Rothstein (2022), Synthetic controls with staggered adoption, Journal of the Royal "
+        "Statistical Society B 84",
+        "Chernozhukov, Wuethrich and Zhu (2021), An exact and robust conformal inference method for counterfactual and "
+        "synthetic controls, Journal of the American Statistical Association 116",
     ),
     function="whence.estimation.synthetic_control:synthetic_control",
     strategies=("synthetic_control", "did"),
@@ -54,184 +72,222 @@ CARD = Card(
 )
 
 
-@dataclass(frozen=True)
-class Synthetic:
-    """One treated unit. effect: the mean over the periods after the start. weights: (donors,). gap: (periods,), outcome
-    less that of the weighted donors (for ``did`` less their mean distance before, too). misfit: root mean square of the
-    gap before."""
-
-    effect: float
-    weights: np.ndarray
-    gap: np.ndarray
-    misfit: float
-
-
-def simplex(own: np.ndarray, donors: np.ndarray, before: np.ndarray) -> Synthetic:
-    """Abadie et al. (2010), equation 2 with the outcomes before as predictors. own: (periods,); donors: (units,
-    periods); before: boolean (periods,)."""
-    weights = simplex_least_squares(donors[:, before].T, own[before])
-    gap = own - weights @ donors
-    return Synthetic(float(gap[~before].mean()), weights, gap, float(np.sqrt((gap[before] ** 2).mean())))
-
-
-def synthetic_did(own: np.ndarray, donors: np.ndarray, before: np.ndarray) -> Synthetic:
-    """Arkhangelsky et al. (2021), algorithm 1: weights of donors (equation 4) and of periods (equation 6), each with an
-    intercept, then the difference in differences under both."""
-    early, late = donors[:, before], donors[:, ~before]
-    noise = float(np.std(np.diff(early, axis=1), ddof=1))
-    ridge = np.sqrt(float(late.shape[1])) * noise**2 * early.shape[1]
-    target = own[before]
-    weights = simplex_least_squares((early - early.mean(axis=1, keepdims=True)).T, target - target.mean(), ridge)
-    after = late.mean(axis=1)
-    periods = simplex_least_squares(early - early.mean(axis=0), after - after.mean(), 1e-12 * noise**2 * len(donors))
-    gap = own - weights @ donors
-    gap = gap - float(periods @ gap[before])
-    spread = float(np.sqrt(np.var(gap[before])))
-    return Synthetic(float(gap[~before].mean()), weights, gap, spread)
-
-
 def synthetic_control(
-    data: Prepared, *, kind: str = "simplex", level: float = 0.95, seed: int = 0, progress: Progress = SILENT
+    data: Prepared, *, kind: str = "simplex", errors: str = "placebo", share: float | None = None,
+    replicates: int = 200, level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
 ) -> Answer | Refused:
     """The mean over treated units and their periods after the start.
 
-    Errors: the spread of the same estimate over the untreated units, each taken for a treated one (Arkhangelsky et al.
-    2021, algorithm 4); with several treated units their mean has that spread over the root of their number. The p-value
-    is the share of placebos whose misfit after the start, relative to that before, is as large (Abadie et al. 2010,
-    section 3.4; simplex), or whose estimate is as large (did).
+    Each treated unit has weights of its own; for ``did`` those that start together are averaged first (Clarke et al.
+    2023). Errors by placebos: see ``synthetic_inference``. The p-value of one treated unit is its rank among the
+    placebos, by the gap after the start relative to that before (Abadie et al. 2010, section 3.4), or by the estimate
+    (``did``). The spec's controls are matched as traits (see ``read_panel``).
 
-    Units that are not seen in every period are left out, with a remark. Refused: those of ``adoption``,
-    ``treatment_switches``, ``no_unit``, ``repeated_rows``, ``too_few_periods``, ``too_few_donors``.
+    Refused: those of ``read_panel``, ``too_few_donors``, ``too_few_periods`` (conformal), ``errors_not_available``.
     """
-    read = adoption(data)
+    read = read_panel(data, in_differences=kind == "did")
     if isinstance(read, Refused):
         return read
-    found, remarks = read
-    refused = _unsuited(data, found)
+    panel, remarks = read
+    refused = _not_available(panel, kind, errors, level)
     if refused is not None:
         return refused
-    outcome, start, whole = _panel(data, found)
-    names = np.zeros(len(start), dtype=np.int64)
-    names[found.unit] = np.arange(data.n)
-    treated = np.flatnonzero(whole & (start < outcome.shape[1]))
-    donors = np.flatnonzero(whole & (start == outcome.shape[1]))
-    if len(donors) < FEWEST_DONORS or not len(treated):
-        return Refused("too_few_donors", f"{len(donors)} untreated and {len(treated)} treated units are seen in every "
-                       "period; weights need at least two untreated ones.", {"untreated": len(donors),
-                       "treated": len(treated)}, "Include untreated units, or periods that all of them have.")
-    if start[treated].min() < FEWEST_PERIODS:
-        return Refused("too_few_periods", f"Treatment starts after {start[treated].min()} periods; with fewer than "
-                       f"{FEWEST_PERIODS} anything fits.", {"before": int(start[treated].min())},
-                       "Include earlier periods, or use a difference in differences.")
-    if not whole.all():
-        remarks = (*remarks, Remark("units_left_out", f"{(~whole).sum():,} units are not seen in every period and are "
-                                    "left out.", (str(data.spec.unit),), {"units": int((~whole).sum())}))
-    fit = simplex if kind == "simplex" else synthetic_did
-    made = [fit(outcome[i], outcome[donors], np.arange(outcome.shape[1]) < start[i]) for i in treated]
-    placebos = _placebos(fit, outcome[donors], np.unique(start[treated]), progress)
-    labels = _names(data, names[donors])
-    return _answer(data, found, made, placebos, start[treated], treated, kind, labels, remarks)
-
-
-def _unsuited(data: Prepared, found: Adoption) -> Refused | None:
-    if found.groups != "units":
-        return Refused("no_unit", "A synthetic control follows units over time, and the spec names no unit.", {},
-                       "Name the unit.")
-    if found.kind in ("switching", "dose"):
-        return Refused("treatment_switches", f"{data.treatment.name!r} does not start and stay.", {"kind": found.kind},
-                       "Use method='twfe'.")
-    pairs = found.unit * (found.period.max() + 1) + found.period
-    if len(np.unique(pairs)) < len(pairs):
-        return Refused("repeated_rows", "Some unit has two rows in one period.", {"rows": len(pairs)},
-                       "Average them first, or name a finer unit.")
-    return None
-
-
-def _panel(data: Prepared, found: Adoption) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Outcomes (units, periods), period of the start (units,), and which units are seen in every period."""
-    units, periods = int(found.unit.max()) + 1, int(found.period.max()) + 1
-    outcome = np.full((units, periods), np.nan)
-    outcome[found.unit, found.period] = data.outcome
-    start = np.full(units, periods)
-    start[found.unit] = np.searchsorted(np.unique(found.time), found.first)
-    return outcome, start, np.isfinite(outcome).all(axis=1) & (start > 0)
-
-
-def _placebos(fit, donors: np.ndarray, starts: np.ndarray, progress: Progress) -> list[tuple[int, Synthetic]]:
-    """Each donor as the treated unit, with the others as its donors, for each start."""
-    found = []
-    if len(donors) <= FEWEST_DONORS:
+    parts, used = parts_of(panel, kind, share)
+    fit = FITS[kind]
+    starts = sorted({p.start for p in parts})
+    quick = kind == "did" and len(panel.treated) > 1
+    others = [] if errors != "placebo" or quick else placebos(panel, fit, starts, progress)
+    floor = TINY * float(panel.outcome[panel.treated].std())
+    found = _inference(panel, parts, others, kind, errors, replicates, level, seed, progress)
+    if isinstance(found, Refused):
         return found
-    progress.begin("placebos", len(donors) * len(starts))
-    try:
-        for begin in starts.tolist():
-            before = np.arange(donors.shape[1]) < begin
-            for i in range(len(donors)):
-                found.append((begin, fit(donors[i], np.delete(donors, i, axis=0), before)))
-                progress.step()
-    finally:
-        progress.end()
-    return found
-
-
-def _names(data: Prepared, rows: np.ndarray) -> list[str]:
-    column = data.table.column(str(data.spec.unit))
-    return [column.shown(int(data.rows[row])) for row in rows]
-
-
-def _ratio(one: Synthetic, begin: int) -> float:
-    """Misfit after the start relative to that before."""
-    return float(np.sqrt((one.gap[begin:] ** 2).mean())) / max(one.misfit, 1e-300)
-
-
-def _answer(
-    data: Prepared, found: Adoption, made: list[Synthetic], placebos: list[tuple[int, Synthetic]], start: np.ndarray,
-    treated: np.ndarray, kind: str, labels: list[str], remarks: tuple[Remark, ...],
-) -> Answer | Refused:
-    periods = len(made[0].gap)
-    length = periods - start
-    share = length / length.sum()
-    estimate = float(share @ [one.effect for one in made])
-    if len(placebos) < 3:
-        return Refused("too_few_donors", "There are too few untreated units to see how far such an average misses one "
-                       "of them.", {"untreated": len(labels)}, "Include more untreated units.")
-    spread = {b: float(np.std([p.effect for at, p in placebos if at == b], ddof=1)) for b in np.unique(start).tolist()}
-    influence = np.zeros((data.n, 1))
-    for unit, part, begin in zip(treated, share, start, strict=True):
-        own = found.unit == unit
-        influence[own] = data.n * part * spread[int(begin)] / own.sum()
-    misfit = float(np.sqrt(np.mean([one.misfit**2 for one in made])))
-    before = np.concatenate([data.outcome[(found.unit == u)] for u in treated])
-    if misfit > POOR * float(np.std(before)) > 0:
-        remarks = (*remarks, Remark("poor_fit", f"Before treatment the weighted average misses the treated by "
-                                    f"{misfit:.3g}, more than half of how much these vary; it may not stand for them.",
-                                    (data.spec.outcome,), {"misfit": misfit}))
-    own, others = ([one.effect for one in made], [p.effect for _, p in placebos]) if kind == "did" else (
-        [_ratio(one, b) for one, b in zip(made, start, strict=True)], [_ratio(p, b) for b, p in placebos])
-    p_value = (1 + sum(abs(v) >= abs(np.mean(own)) for v in others)) / (1 + len(others)) if len(made) == 1 else None
-    weights = np.average([one.weights for one in made], axis=0, weights=share)
-    order = np.argsort(-weights, kind="stable")[:SHOWN]
-    gap = np.average([one.gap for one in made], axis=0, weights=share)
+    spread, words, interval, p_value, df = found
+    estimate = float(sum(p.share * p.fit.effect for p in parts))
+    if others and len(parts) == 1:
+        ranks = rank_p_values(parts[0], others, floor)
+        p_value = ranks["ratio"] if kind != "did" else (
+            1 + sum(abs(p.fit.effect) >= abs(estimate) for p in others)) / (1 + len(others))
+    else:
+        ranks = {}
     return Answer(
-        data, estimates=np.array([estimate]), influence=influence, remarks=remarks, labels=("treated vs its donors",),
-        p_value=p_value,
-        errors=Errors("placebo", f"from {len(labels)} untreated units, each taken for a treated one"),
-        diagnostics={
-            "kind": kind, "adoption": found.kind, "treated_units": len(made), "donors": len(labels),
-            "periods_before": int(start.min()), "misfit_before": misfit, "placebos": len(placebos),
-            "weights": {labels[i]: float(weights[i]) for i in order if weights[i] > 1e-6},
-            "times": [plain(t) for t in np.unique(found.time).tolist()],
-            "gap": gap.tolist(),
-            **({} if len(made) > 1 else {"picture": _picture(data, found, treated[0], gap, start)}),
-        },
+        _whole(data), estimates=np.array([estimate]), influence=_influence(panel, parts, spread),
+        remarks=(*remarks, *_quality(panel, parts)), labels=("treated vs its donors",), interval=interval,
+        p_value=p_value, errors=Errors(errors, words, None if df is None else np.array([df])),
+        diagnostics=_diagnostics(panel, parts, others, kind) | ({"p_values": ranks} if ranks else {})
+        | ({"share": used} if used is not None else {}),
     )
 
 
-def _picture(data: Prepared, found: Adoption, unit: int, gap: np.ndarray, start: np.ndarray) -> dict[str, Any]:
-    """The treated unit and its weighted donors over time, for a drawing."""
-    own = np.zeros(len(gap))
-    rows = found.unit == unit
-    own[found.period[rows]] = data.outcome[rows]
-    return {"kind": "double", "times": [plain(t) for t in np.unique(found.time).tolist()], "own": own.tolist(),
-            "synthetic": (own - gap).tolist(), "start": int(start[0]), "time": str(data.spec.time),
-            "outcome": data.spec.outcome}
+def _whole(data: Prepared) -> Prepared:
+    """Without clusters other than the units: whole units are compared, whatever groups they form."""
+    if data.spec.cluster == data.spec.unit:
+        return data
+    return dataclasses.replace(data, clusters=None, spec=data.spec.replace(cluster=None))
+
+
+FITS: dict[str, Fit] = {"simplex": simplex, "augmented": augmented, "pooled": simplex, "did": synthetic_did}
+
+
+def parts_of(panel: Panel, kind: str, share: float | None = None) -> tuple[list[Part], float | None]:
+    """The treated and their doubles, and for ``pooled`` the share that was used."""
+    donors, starts = panel.outcome[panel.donors], panel.start[panel.treated]
+    total = float((panel.periods - starts).sum())
+    if kind == "did":
+        parts = []
+        for start in np.unique(starts).tolist():
+            units = panel.treated[starts == start]
+            double = synthetic_did(panel.outcome[units].mean(axis=0), donors, panel.before(start), units=len(units))
+            parts.append(Part(units, start, len(units) * (panel.periods - start) / total, double))
+        return parts, None
+    traits = [panel.traits_of(int(u), panel.donors) for u in panel.treated]
+    used = None
+    if kind == "pooled":
+        fits, used = pooled(panel.outcome[panel.treated], donors, starts.tolist(), share, traits)
+    else:
+        fits = [FITS[kind](panel.outcome[u], donors, panel.before(int(s)), t)
+                for u, s, t in zip(panel.treated, starts, traits, strict=True)]
+    return [Part(np.array([u]), int(s), (panel.periods - int(s)) / total, one)
+            for u, s, one in zip(panel.treated, starts, fits, strict=True)], used
+
+
+def _not_available(panel: Panel, kind: str, errors: str, level: float) -> Refused | None:
+    if kind != "did" and errors in ("jackknife", "bootstrap"):
+        return Refused("errors_not_available", f"errors={errors!r} is known to hold for kind='did' only.",
+                       {"kind": kind}, "Use errors='placebo' or 'conformal'.")
+    if errors == "bootstrap" and len(panel.treated) < 2:
+        return Refused("errors_not_available", "The bootstrap needs several treated units.",
+                       {"treated": len(panel.treated)}, "Use errors='placebo'.")
+    if errors != "conformal":
+        return None
+    if kind == "did" or len(np.unique(panel.start[panel.treated])) > 1:
+        return Refused("errors_not_available", "Conformal intervals are for weights on levels and one start.",
+                       {"kind": kind}, "Use errors='placebo'.")
+    if 1 / panel.periods > 1 - level:
+        return Refused("too_few_periods", f"Residuals of {panel.periods} periods moved around in time give no p-value "
+                       f"below {1 / panel.periods:.3g}, so no effect could be ruled out at {level:.0%}.",
+                       {"periods": panel.periods}, "Use errors='placebo', a lower level, or more periods.")
+    return None
+
+
+Found = tuple[float, str, tuple[float, float] | None, float | None, float | None]
+
+
+def _inference(
+    panel: Panel, parts: Sequence[Part], others: Sequence[Placebo], kind: str, errors: str, replicates: int,
+    level: float, seed: int, progress: Progress,
+) -> Found | Refused:
+    """Standard error, its words, and where the method has its own, interval, p-value and degrees of freedom."""
+    donors, wanted = len(panel.donors), len(panel.treated)
+    if errors == "conformal":
+        return _conformal(panel, parts, kind, level)
+    if errors == "jackknife":
+        spread = inference_of.jackknife_error(panel, parts)
+        if spread is None:
+            return Refused("errors_not_available", "The jackknife needs two treated units of each start.",
+                           {"treated": wanted}, "Use errors='placebo'.")
+        return spread, f"jackknife over {donors + wanted} units", None, None, None
+    if errors == "bootstrap":
+        spread = inference_of.bootstrap_error(panel, _estimate, replicates, seed, progress)
+        return spread, f"bootstrap of {donors + wanted} units", None, None, None
+    words = f"from {donors} untreated units, each taken for a treated one"
+    if kind == "did" and wanted > 1:
+        if donors < wanted + max(FEWEST_PLACEBOS, wanted // 2):
+            return Refused("too_few_donors", f"{donors} untreated units are too few to take {wanted} of them for the "
+                           "treated.", {"untreated": donors, "treated": wanted}, "Use errors='jackknife'.")
+        cohorts = [(p.start, len(p.units)) for p in parts]
+        spread = inference_of.joint_placebo_error(panel, cohorts, _estimate, replicates, seed, progress)
+        return spread, f"from {donors} untreated units, {wanted} at a time taken for the treated", None, None, None
+    if len(others) < FEWEST_PLACEBOS:
+        return Refused("too_few_donors", "There are too few untreated units to see how far such an average misses one "
+                       "of them.", {"untreated": donors}, "Include more untreated units.")
+    if len(parts) > 1:
+        return inference_of.error_of_several(parts, others), words, None, None, donors - 1.0
+    floor = TINY * float(panel.outcome[panel.treated].std())
+    spread = inference_of.error_of_one(parts[0], others, kind in ("simplex", "pooled"), floor)
+    return spread, words, None, None, donors - 1.0
+
+
+def _estimate(panel: Panel) -> float:
+    return float(sum(p.share * p.fit.effect for p in parts_of(panel, "did")[0]))
+
+
+def _conformal(panel: Panel, parts: Sequence[Part], kind: str, level: float) -> Found | Refused:
+    def fit_of(own: Synthetic) -> Fit:
+        return functools.partial(augmented, penalty=own.penalty) if kind == "augmented" else simplex
+
+    misfit = max(p.fit.misfit for p in parts) or float(panel.outcome.std())
+    interval, p_value = inference_of.conformal(panel, parts, fit_of, misfit, 1 - level)
+    if interval is None or not np.isfinite(interval).all():
+        return Refused("no_interval", "No effect that stays the same over the periods agrees with how the series moved "
+                       "before." if interval is None else "No effect is large enough to be ruled out.",
+                       {"p_value_of_none": p_value}, "Use errors='placebo'.")
+    from scipy.special import ndtri
+
+    spread = (interval[1] - interval[0]) / 2 / float(ndtri(0.5 + level / 2))
+    return spread, f"conformal, from {panel.periods} moves of the residuals in time", interval, p_value, None
+
+
+def _influence(panel: Panel, parts: Sequence[Part], spread: float) -> np.ndarray:
+    """Values (n, 1) on the treated units' rows whose sums by unit have squares that sum to the squared error."""
+    n = panel.data.n
+    share = np.zeros(len(panel.start))
+    for p in parts:
+        share[p.units] += p.share / len(p.units)
+    size = np.bincount(panel.found.unit, minlength=len(share))
+    value = share / np.sqrt((share**2).sum()) * spread * n
+    by_unit = panel.data.clusters is not None and panel.data.spec.cluster == panel.data.spec.unit
+    return (value / (size if by_unit else np.sqrt(size)))[panel.found.unit][:, None]
+
+
+def _quality(panel: Panel, parts: Sequence[Part]) -> list[Remark]:
+    """How closely the treated were followed before, and where no weighted average could have followed them."""
+    said, outcome = [], panel.data.spec.outcome
+    misfit = float(np.sqrt(np.mean([p.fit.misfit**2 for p in parts])))
+    before = np.concatenate([panel.outcome[p.units].mean(axis=0)[: p.start] for p in parts])
+    if misfit > POOR * float(np.std(before)) > 0:
+        said.append(Remark("poor_fit", f"Before treatment the weighted average misses the treated by {misfit:.3g}, "
+                           "more than half of how much these vary; it may not stand for them.", (outcome,),
+                           {"misfit": misfit}))
+    donors = panel.outcome[panel.donors]
+    outside = periods = 0
+    for p in parts:
+        own = panel.outcome[p.units].mean(axis=0)[: p.start]
+        outside += int(((own > donors[:, : p.start].max(axis=0)) | (own < donors[:, : p.start].min(axis=0))).sum())
+        periods += p.start
+    if outside and parts[0].fit.times is None:
+        said.append(Remark("outside_hull", f"In {outside} of {periods} periods before treatment the treated lies above "
+                           f"or below every untreated unit, where no weighted average reaches; the misfit before is "
+                           f"{misfit:.3g}. kind='augmented' or 'did' allows for such a distance.", (outcome,),
+                           {"outside": outside, "periods": periods, "misfit": misfit}))
+    return said
+
+
+def _diagnostics(panel: Panel, parts: Sequence[Part], others: Sequence[Placebo], kind: str) -> dict[str, Any]:
+    share = [p.share for p in parts]
+    weights = np.average([p.fit.weights for p in parts], axis=0, weights=share)
+    gap = np.average([p.fit.gap for p in parts], axis=0, weights=share)
+    order = np.argsort(-np.abs(weights), kind="stable")[:SHOWN]
+    named = [panel.names[u] for u in panel.donors]
+    found = {
+        "kind": kind, "adoption": panel.found.kind, "treated_units": len(panel.treated), "donors": len(named),
+        "periods_before": int(min(p.start for p in parts)),
+        "misfit_before": float(np.sqrt(np.mean([p.fit.misfit**2 for p in parts]))), "placebos": len(others),
+        "weights": {named[i]: float(weights[i]) for i in order if abs(weights[i]) > 1e-6},
+        "times": list(panel.times), "gap": gap.tolist(),
+    }
+    if others and len(parts) == 1:
+        found["placebo_spread"] = float(np.std([p.fit.effect for p in others], ddof=1))
+    penalties = [p.fit.penalty for p in parts if p.fit.penalty is not None]
+    if penalties:
+        found["penalty"] = float(np.mean(penalties))
+    if len(parts) > 1:
+        found["by_start"] = [{"units": [panel.names[u] for u in p.units][:SHOWN], "start": panel.times[p.start],
+                              "effect": p.fit.effect, "misfit": p.fit.misfit, "share": p.share} for p in parts]
+        return found
+    own = panel.outcome[parts[0].units].mean(axis=0)
+    drawn = sorted(others, key=lambda p: (p.fit.misfit, p.unit))[:SHOWN]
+    return found | {"picture": {
+        "kind": "double", "times": list(panel.times), "own": own.tolist(), "synthetic": (own - gap).tolist(),
+        "start": parts[0].start, "time": str(panel.data.spec.time), "outcome": panel.data.spec.outcome,
+        "gap": gap.tolist(), "placebos": [p.fit.gap.tolist() for p in drawn],
+    }}
