@@ -50,11 +50,20 @@ UNIT = _hints(
 RUNNING = _hints(
     (4.0, r"\b(?:running|forcing|assignment) variable\b|\brunning\b|\bforcing\b|\bcut-?offs?\b|\bthresholds?\b|"
           r"\bmargin of (?:victory|winning)|\b(?:vote|victory|win(?:ning)?) margin\b"),
-    (2.5, r"\beligib\w+ (?:score|index)|\bcent(?:er|re)d\b|\brelative to\b|\bmargin\b|\bscores?\b|\bindex(?:es|"
-          r"ing)?\b"),
+    (2.5, r"\beligib\w+ (?:score|index)|\bcent(?:er|re)d\b|\brelative to\b|\bmargin\b|\bscores?\b"),
     (1.5, r"\bvote share\b|\bshare of (?:\w+ )?votes?\b|\bpoints?\b|\bpopulation\b|\binhabitants\b|\bage\b|\bgpa\b|"
           r"\bincome\b|\bdistance\b|\brating\b|\bgrade\b|\btest\b"),
 )
+# What a number counts, and the words of columns that hold such numbers.
+MEASURES = tuple((re.compile(rf"\d\W+(?:{after})\b", re.IGNORECASE), re.compile(rf"\b(?:{called})\b", re.IGNORECASE))
+                 for after, called in (
+    (r"met(?:er|re)s?|kilomet(?:er|re)s?|km|miles?|feet|yards", r"distance|met(?:er|re)s|km|miles"),
+    (r"years? (?:old|of age)|birthday|(?:st|nd|rd|th) birthday", r"age|birth"),
+    (r"inhabitants|residents|people|citizens", r"population|pop|inhabitants|residents"),
+    (r"workers|employees|staff", r"workers|employees|staff|size|employment"),
+    (r"points?", r"scores?|points|grades?|test"),
+    (r"percent|%|per cent", r"share|percent|margin|votes?"),
+))
 MEDIATOR = _hints(
     (4.0, r"\bmediat\w+|\bmechanism\b|\bfront[- ]?door\b"),
     (1.5, r"\bintermediate\b|\bin between\b"),
@@ -93,9 +102,14 @@ SURROUNDINGS = _hints(
 
 
 def said_of(column: str, described: Mapping[str, Description]) -> str:
-    """The name of a column as words, then its description."""
+    """The name of a column as words, then its description: all of a line that begins with the name, and of a sentence
+    that speaks of several columns only the part before the next comma."""
     name = re.sub(r"[_.]+", " ", re.sub(r"(?<=[a-z])(?=[A-Z])", " ", column))
-    return f"{name}. {described[column].text}" if column in described else name
+    if column not in described:
+        return name
+    given = described[column]
+    own = given.sentence.lstrip(" -*•'`\"").lower().startswith(column.lower())
+    return f"{name}. {given.text if own else re.split(r'[,;]', given.text)[0]}"
 
 
 @functools.lru_cache(maxsize=8192)

@@ -115,6 +115,8 @@ def _offer(sheet: Sheet, name: str, made: Products, before: tuple[str, ...], men
         # How much of something people get is moved by what surrounds them: supply, prices, places, who serves them.
         around, words = hint(said, SURROUNDINGS)
         parts["surroundings"] = 2.4 * around
+    elif len(np.unique(z[~np.isnan(z)])) > 2:
+        parts["nothing said"] = -1.5  # a lone strong cause of the treatment is more often a common cause
     if measured_later(name, treatment, sheet.described):
         parts["later"] = -3.0
     rest = [n for n in before if n != name and not _exclusive(z, sheet.numbers(n))]

@@ -6,7 +6,7 @@ import re
 from collections.abc import Mapping, Sequence
 
 from whence.studies.evidence.evidence import Evidence
-from whence.studies.evidence.hints import MEDIATOR, POST, RUNNING, hint, said_of
+from whence.studies.evidence.hints import MEASURES, MEDIATOR, POST, RUNNING, hint, said_of
 from whence.studies.evidence.lexicon import CUES
 from whence.studies.evidence.sentences import denied, sentences
 from whence.studies.words import Description, tokens
@@ -19,20 +19,19 @@ NAMES = {
 }
 _LIMIT = re.compile(
     r"(?:above|below|over|under|exceed(?:s|ing|ed)?|at least|at most|more than|less than|fewer than|greater than|"
-    r"within|"
-    r"cut-?off (?:of|at|is|was|score of)|threshold (?:of|at|is|was)|turn(?:s|ed|ing)?)\s+(?:a |the |age )?[$€£]?"
+    r"within|cut-?off (?:of|at|is|was|score of)|threshold (?:of|at|is|was)|turn(?:s|ed|ing)?)\s+(?:a |the |age )?[$€£]?"
     r"(?P<a>-?\d[\d,]*(?:\.\d+)?)|[$€£]?(?P<b>-?\d[\d,]*(?:\.\d+)?)(?: \w+){0,2} or (?:higher|more|above|older|lower|"
-    r"less|"
-    r"below|younger|greater|fewer)|(?P<c>\d+)(?:st|nd|rd|th) birthday", re.IGNORECASE)
+    r"less|below|younger|greater|fewer)|(?P<c>\d+)(?:st|nd|rd|th) birthday", re.IGNORECASE)
 
 
 def words_of_design(
     question: str, about: str, columns: Sequence[str] = (), described: Mapping[str, Description] | None = None,
+    amounts: Sequence[str] | None = None,
 ) -> tuple[Evidence, ...]:
     """One piece of evidence per design that the words speak for; the more kinds of words, the stronger.
 
     A sentence that denies chance (``was not randomised``) speaks for adjustment. columns, described: to name the
-    running variable and the mediator that a sentence speaks of.
+    running variable (one of ``amounts``, if given) and the mediator that a sentence speaks of.
     """
     found: dict[str, list[tuple[float, str, str]]] = {}
     asked = sentences(question)
@@ -46,7 +45,8 @@ def words_of_design(
             elif cue.design == "rct":
                 found.setdefault("adjustment", []).append((cue.weight, match[0], sentence))
     described = described or {}
-    return tuple(_evidence(design, hits, columns, described) for design, hits in sorted(found.items()))
+    of = {"rdd": columns if amounts is None else amounts}
+    return tuple(_evidence(design, hits, of.get(design, columns), described) for design, hits in sorted(found.items()))
 
 
 def _evidence(
@@ -80,6 +80,8 @@ def _running(
     for column in sorted(columns):
         said = hint(said_of(column, described), RUNNING)[0] / 4
         near = max((_named(column, sentence) for sentence in spoken), default=0.0)
+        near += any(after.search(sentence) and called.search(said_of(column, described))
+                    for after, called in MEASURES for sentence in spoken)
         if near + said >= 0.6:
             scores[column] = near + said
     ranked = tuple(sorted(scores, key=lambda c: (-scores[c], c))[:3])

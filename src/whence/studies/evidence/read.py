@@ -10,6 +10,7 @@ from whence.data.table import Table
 from whence.studies.evidence.chance import chance
 from whence.studies.evidence.constant import constant
 from whence.studies.evidence.evidence import Evidence
+from whence.studies.evidence.hints import RUNNING, hint, said_of
 from whence.studies.evidence.offers import offers
 from whence.studies.evidence.panel import over_time
 from whence.studies.evidence.phrases import words_of_design
@@ -33,7 +34,8 @@ def read_designs(
     if described is None:
         described = descriptions(about, table.names) if about else {}
     columns = [n for n in table.names if n not in (treatment, outcome)]
-    said = words_of_design(question, about, columns, described)
+    amounts = [n for n in columns if table.kind(n) in ("continuous", "count", "ordinal", "datetime")]
+    said = words_of_design(question, about, columns, described, amounts)
     return (*said, *data_of_design(table, treatment, outcome, described, mentions, said))
 
 
@@ -47,7 +49,7 @@ def data_of_design(
     from the words, for the running variable and the cutoff that they name.
     """
     if treatment is None:
-        return _unheld()
+        return _unheld(table, outcome, described or {})
     found = constant(table, treatment)
     if found:
         return found
@@ -64,7 +66,14 @@ def data_of_design(
     return (*jumps, *when, *moved, *chance(sheet, any(e.design == "iv" and e.strength > 0 for e in moved)))
 
 
-def _unheld() -> tuple[Evidence, ...]:
-    """No column holds the treatment: only a rule on another column, or a date, can say who was treated."""
+def _unheld(table: Table, outcome: str, described: Mapping[str, Description]) -> tuple[Evidence, ...]:
+    """No column holds the treatment: only a rule on another column can say who was treated."""
     text = "No column holds the treatment, so only a rule can say who was treated."
-    return tuple(Evidence(design, -5.0, "data", text) for design in ("adjustment", "iv", "rct"))
+    against = [Evidence(design, -5.0, "data", text) for design in ("adjustment", "iv", "rct")]
+    said = {n: hint(said_of(n, described), RUNNING)[0] for n in table.names
+            if n != outcome and table.kind(n) in ("continuous", "count")}
+    running = tuple(sorted((n for n in said if said[n]), key=lambda n: (-said[n], n))[:3])
+    if not running:
+        return tuple(against)
+    text = f"No column holds the treatment; a cutoff of {running[0]} may say who was treated."
+    return (*against, Evidence("rdd", 2.5, "data", text, {"running_variable": running}))

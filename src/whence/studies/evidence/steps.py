@@ -7,8 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whence.core.result import Refused
-from whence.estimation.cutoff import find_cutoff
+from whence.estimation.cutoff import roundest
 from whence.studies.evidence.evidence import Evidence
 from whence.studies.evidence.hints import RUNNING, TIME, hint, said_of
 from whence.studies.evidence.sheet import Sheet
@@ -18,6 +17,9 @@ FEWEST_VALUES = 8  # distinct values that a running variable has
 FEWEST_BESIDE = 4  # of them on each side
 FEWEST_ROWS = 40
 SHARP = 6.0
+MOST_FUZZY = 6.0
+BINS = 40
+MOST_FITTED = 4_000  # rows that the curves are fitted to
 NEARLY = 0.97  # share of rows on the side that their treatment says, from which a rule is all but sharp
 NEEDED = 4.0  # nats, after paying for the places looked at, that a fuzzy step needs
 
@@ -41,7 +43,7 @@ class Step:
     def strength(self) -> float:
         """A step that parts few values of a column from few others may be chance; one across a hole is hard to use."""
         seen = min(SHARP, 1.5 * math.log(self.values / FEWEST_VALUES))
-        return (seen if self.sharp else min(self.gain - NEEDED, seen)) + self.hints - 4.0 * self.hole
+        return (seen if self.sharp else min(self.gain - NEEDED, MOST_FUZZY)) + self.hints - 4.0 * self.hole
 
 
 def steps(sheet: Sheet) -> tuple[Step, ...]:
@@ -62,38 +64,127 @@ def steps(sheet: Sheet) -> tuple[Step, ...]:
 def _step(sheet: Sheet, name: str, x: np.ndarray) -> Step | None:
     whole = ~np.isnan(x)
     x, t = x[whole], sheet.t[whole]
-    if len(x) < FEWEST_ROWS or whole.mean() < 0.5:
+    if len(x) < FEWEST_ROWS or whole.mean() < 0.5 or t.std() == 0:
         return None
-    if len(np.unique(x[:500])) < FEWEST_VALUES and len(np.unique(x)) < FEWEST_VALUES:
+    values = np.unique(x)
+    if len(values) < FEWEST_VALUES:
         return None
-    at = _sharp(x, t)
-    if at is None and not sheet.binary and len(np.unique(t)) > 20:
-        return None  # a dose moves with many things; a step in it is looked for only where a rule names it
-    if x.std() == 0 or t.std() == 0 or (at is None and abs(np.corrcoef(x, t)[0, 1]) < 0.05):
+    if not sheet.binary and len(np.unique(t)) > 20:
+        return None  # a dose moves with many things
+    place = best_place(x, t)
+    if place is None:
         return None
-    cut = find_cutoff(x, t, name)
-    if isinstance(cut, Refused):
-        return None
-    right = cut.right
+    below, above = place
+    right = x >= above
     if min(len(np.unique(x[right])), len(np.unique(x[~right]))) < FEWEST_BESIDE:
         return None
+    sides = float(((t == t.max()) == right).mean())
+    sharp = sheet.binary and max(sides, 1 - sides) >= NEARLY
+    gain, jump = step_gain(x, t, right, sheet.binary)
+    if gain <= NEEDED and not sharp:
+        return None
+    return Step(name, roundest(below, above), sharp, jump, gain, len(values), _hole(values, x, (below, above)),
+                _hints(sheet, name, sharp))
+
+
+def _hints(sheet: Sheet, name: str, sharp: bool) -> float:
     said = said_of(name, sheet.described)
     hints = hint(said, RUNNING)[0] / 2
-    sides = float((t == t.max()).astype(float) @ right + (t == t.min()).astype(float) @ ~right) / len(t)
-    sharp = cut.sharp or (sheet.binary and max(sides, 1 - sides) >= NEARLY)
     if not sharp:
         hints += 1.0 if hints else -3.0  # most steps that are not sharp belong to what follows the treatment
     if hints < 2 and hint(said_of(name, {}), TIME)[0]:
         hints -= 3.0  # treated after a date, everyone: no cutoff among units
     if sheet.treatment is not None and measured_later(name, sheet.treatment, sheet.described):
         hints -= 3.0
-    jump = float(t[right].mean() - t[~right].mean())
-    values = np.unique(x)
-    hole = _hole(values, x, cut.between)
-    if sharp:
-        return Step(name, cut.value, True, jump, math.inf, len(values), hole, hints)
-    gain, jump = _gain(x, t, cut.value, right)
-    return Step(name, cut.value, False, jump, gain, len(values), hole, hints) if gain > NEEDED else None
+    return hints
+
+
+def best_place(x: np.ndarray, t: np.ndarray) -> tuple[float, float] | None:
+    """The two neighbouring values of ``x`` (n,) between which a step, beside a line, fits ``t`` (n,) best.
+
+    Every place is tried at once: the step is freed of the constant and the line by sums over the rows above it. None
+    where no place has enough rows on both sides.
+    """
+    order = np.argsort(x, kind="stable")
+    z, y = x[order], t[order]
+    n = len(z)
+    places = np.flatnonzero(np.diff(z) > 0) + 1
+    least = max(FEWEST_BESIDE, n // 50)
+    places = places[(places >= least) & (places <= n - least)]
+    if not len(places):
+        return None
+    centred = (z - z.mean()) / (z.std() or 1.0)
+    slope = float(centred @ y) / n
+    residual = y - y.mean() - slope * centred
+    above = n - places
+    over = lambda v: (v.sum() - np.cumsum(v))[places - 1]  # noqa: E731
+    spread = above - above**2 / n - over(centred) ** 2 / n
+    fit = over(residual) ** 2 / np.maximum(spread, 1e-9 * n)
+    best = int(places[np.argmax(np.where(spread > 1e-9 * n, fit, -1.0))])
+    return float(z[best - 1]), float(z[best])
+
+
+def step_gain(x: np.ndarray, t: np.ndarray, right: np.ndarray, binary: bool) -> tuple[float, float]:
+    """Log likelihood ratio of a step beside a line against a cubic, less the logarithm of the places; and the jump.
+
+    Of logistic curves where the treatment is binary, so that a propensity however steep is as well fitted by the curve.
+    """
+    step = max(1, len(x) // MOST_FITTED)
+    x, t, right = x[::step], t[::step], right[::step]
+    z = (x - x.mean()) / (x.std() or 1.0)
+    smooth = np.vander(z, 4)
+    stepped = np.column_stack([np.ones(len(z)), z, right])
+    jump = float(t[right].mean() - t[~right].mean()) if right.any() and not right.all() else 0.0
+    fit = _logistic if binary else _linear
+    y = (t == t.max()).astype(float) if binary else t
+    by_step, by_curve = fit(stepped, y), fit(smooth, y)
+    gain = _log_likelihood(y, by_step, binary) - _log_likelihood(y, by_curve, binary)
+    return gain / max(1.0, _misfit(x, y, by_step, binary)) - math.log(len(np.unique(x))), jump
+
+
+def _log_likelihood(y: np.ndarray, fitted: np.ndarray, binary: bool) -> float:
+    if binary:
+        return float(np.log(np.where(y == 1, fitted, 1 - fitted)).sum())
+    return -len(y) / 2 * math.log(float(((y - fitted) ** 2).mean()) + 1e-9)
+
+
+def _misfit(x: np.ndarray, y: np.ndarray, fitted: np.ndarray, binary: bool) -> float:
+    """How much more the means of neighbouring rows scatter around the fit than they would by chance (1 by chance): rows
+    that share more than the curve says, such as those of one year, count for fewer."""
+    order = np.argsort(x, kind="stable")
+    group = np.minimum(np.arange(len(x)) * BINS // len(x), BINS - 1)
+    first = np.searchsorted(x[order], x[order])  # equal values stay together
+    group = group[first]
+    count = np.bincount(group, minlength=BINS)
+    difference = np.bincount(group, (y - fitted)[order], minlength=BINS)
+    each = fitted * (1 - fitted) if binary else np.full(len(y), ((y - fitted) ** 2).mean())
+    spread = np.bincount(group, each[order], minlength=BINS)
+    seen = (count > 0) & (spread > 0.5 if binary else spread > 0)
+    if seen.sum() <= 4:
+        return 1.0
+    return float((difference[seen] ** 2 / spread[seen]).sum() / (seen.sum() - 3))
+
+
+def _linear(design: np.ndarray, y: np.ndarray) -> np.ndarray:
+    return design @ np.linalg.lstsq(design, y, rcond=None)[0]
+
+
+def _logistic(design: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Fitted chances of a logistic regression, with a ridge too small to matter unless the fit is perfect."""
+    beta = np.zeros(design.shape[1])
+    for _ in range(12):
+        p = _chance(design @ beta)
+        w = p * (1 - p) + 1e-9
+        hessian = (design * w[:, None]).T @ design + 1e-4 * np.eye(len(beta))
+        move = np.linalg.solve(hessian, design.T @ (y - p) - 1e-4 * beta)
+        beta += np.clip(move, -5, 5)
+        if np.abs(move).max() < 1e-6:
+            break
+    return _chance(design @ beta)
+
+
+def _chance(eta: np.ndarray) -> np.ndarray:
+    return 1 / (1 + np.exp(-np.clip(eta, -30, 30)))
 
 
 def _hole(values: np.ndarray, x: np.ndarray, between: tuple[float, float]) -> bool:
@@ -101,12 +192,6 @@ def _hole(values: np.ndarray, x: np.ndarray, between: tuple[float, float]) -> bo
     gap = between[1] - between[0]
     low, high = np.quantile(x, (0.25, 0.75))
     return bool(gap > 0.15 * (high - low) and gap > 4 * float(np.median(np.diff(values))))
-
-
-def _sharp(x: np.ndarray, t: np.ndarray) -> int | None:
-    order = np.argsort(x, kind="stable")
-    changes = np.flatnonzero(np.diff(t[order]) != 0)
-    return int(changes[0]) if len(changes) == 1 else None
 
 
 def _gain(x: np.ndarray, t: np.ndarray, cutoff: float, right: np.ndarray) -> tuple[float, float]:
@@ -146,14 +231,16 @@ def cutoffs(
     if cutoff is not None and (hole := next((n for n in named if _hole_at(sheet, n, cutoff)), None)):
         text = f"Rows with {hole} near {cutoff:g} are missing, so the two sides cannot be compared at the cutoff."
         return (Evidence("rdd", -4.0, "data", text, {}, cutoff, "", {"hole_in": hole}),)
-    best = next((s for s in found if s.name in named), found[0] if found else None)
+    ours = [s for s in found if s.name in named]
+    best = ours[0] if ours else found[0] if found else None
     if best is None:
         text = "No column shows a place where the treatment jumps."
         return (Evidence("rdd", -3.0, "data", text),) if sheet.n >= 200 else ()
     how = "is decided by" if best.sharp else f"jumps by {best.jump:.2g} at"
     text = f"{sheet.treatment} {how} whether {best.name} reaches {best.cutoff:g}."
     rest = tuple(s.name for s in found[:3] if s.name != best.name)
-    return (Evidence("rdd", best.strength, "data", text, {"running_variable": (best.name, *rest)}, best.cutoff, "",
+    strength = best.strength if ours or not named else best.strength - 3.0
+    return (Evidence("rdd", strength, "data", text, {"running_variable": (best.name, *rest)}, best.cutoff, "",
                      {"sharp": best.sharp, "jump": best.jump, "gain": best.gain}),)
 
 
