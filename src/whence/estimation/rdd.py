@@ -204,8 +204,10 @@ def _estimate(data: Prepared, sides: _Sides, cut: Cutoff, asked: _Asked) -> Answ
     order = asked.order
     least = max(_reach(side, order) for side in sides.halves(y))
     combined = y
-    # The bandwidth first for the outcome alone, then for outcome less controls less the treatment's share of it.
-    for _ in range(1 if asked.bandwidth is not None else 2):
+    # The bandwidth first for the outcome alone, then for outcome less controls less the treatment's share of it, where
+    # that is more than the outcome times a number.
+    alone = cut.sharp and not z.shape[1]
+    for _ in range(1 if asked.bandwidth is not None or alone else 2):
         h, b = asked.widths(sides, combined, least)
         near = [int((np.abs(side.x) <= h).sum()) for side in sides.halves(y)]
         points = [len(np.unique(side.x[np.abs(side.x) <= h])) for side in sides.halves(y)]

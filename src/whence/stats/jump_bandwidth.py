@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from whence.stats.local_polynomial import coefficient_weights, kernel_weights, neighbour_residuals
+from whence.stats.local_polynomial import coefficient_weights, kernel_weights, neighbour_residuals, power, within
 
 PILOT = {"triangular": 2.576, "epanechnikov": 2.34, "uniform": 1.843}  # rule of thumb for the density's bandwidth
 
@@ -71,21 +71,29 @@ def _least(side: Side, rows: int = 10) -> float:
     return float(points[min(rows, len(points)) - 1])
 
 
+def _near(side: Side, bandwidth: float, kernel: str) -> Side:
+    """The rows with a weight in the kernel, and these weights."""
+    rows = within(side.x, bandwidth)
+    w = side.weights[rows] * kernel_weights(side.x[rows], bandwidth, kernel)
+    if w.all():
+        return Side(side.x[rows], side.outcome[rows], w)
+    some = w > 0
+    return Side(side.x[rows][some], side.outcome[rows][some], w[some])
+
+
 def _parts(side: Side, o: int, nu: int, narrow: float, wide: float, kernel: str, regular: bool) -> _Parts:
     """Variance and bias of coefficient ``nu`` of a fit of order ``o``, free of the bandwidth, and its regular term."""
-    w = side.weights * kernel_weights(side.x, narrow, kernel)
-    line = coefficient_weights(side.x, w, o, nu)
-    inside = w > 0
-    error = neighbour_residuals(side.x[inside], side.outcome[inside])
-    variance = float((line[inside] ** 2) @ error**2)
-    constant = narrow**nu * float(line @ (side.x / narrow) ** (o + 1))
-    w = side.weights * kernel_weights(side.x, wide, kernel)
-    curve = coefficient_weights(side.x, w, o + 1, o + 1)
-    inside = w > 0
-    bias = constant * float(curve @ side.outcome)
+    near = _near(side, narrow, kernel)
+    line = coefficient_weights(near.x, near.weights, o, nu)
+    error = line * neighbour_residuals(near.x, near.outcome)
+    variance = float(error @ error)
+    constant = narrow**nu * float(line @ power(near.x / narrow, o + 1))
+    far = _near(side, wide, kernel)
+    curve = coefficient_weights(far.x, far.weights, o + 1, o + 1)
+    bias = constant * float(curve @ far.outcome)
     extra = 0.0
     if regular:
-        error = neighbour_residuals(side.x[inside], side.outcome[inside])
-        extra = 3 * constant**2 * float((curve[inside] ** 2) @ error**2)
+        error = curve * neighbour_residuals(far.x, far.outcome)
+        extra = 3 * constant**2 * float(error @ error)
     times = 2 * (o + 1 - nu)
     return _Parts((2 * nu + 1) * narrow ** (2 * nu + 1) * variance, np.sqrt(times) * bias, times * extra)
