@@ -21,7 +21,8 @@ ASSIGNED = _hints(
     (3.5, r"\brandomly (?:\w+ ){0,2}(?:assign|offer|invit|encourag|select|allocat|chosen|sent)\w*|\blotter(?:y|ies)\b"),
     (3.0, r"\b(?:offer(?:s|ed)?|invit(?:e|es|ed|ation|ations)|encourage[ds]?|voucher|mailers?|mailed|leaflets?|"
           r"flyers?)\b|"
-          r"\bassign(?:ed|ment)?\b|\brandomi[sz]\w+|\bexperimental (?:group|arm|condition)\b|"
+          r"\bassign(?:ed|ment)?\b|\brandomi[sz]\w+|\b(?:experimental|treatment|control|incentive|encouragement|"
+          r"intervention) (?:groups?|arms?|conditions?)\b|"
           r"\bintent(?:ion)? to treat\b"),
     (2.5, r"\beligib\w+\b|\bprime[ds]?\b|\breceived (?:an? )?(?:\w+ )?(?:letter|reminder|mailer|call|invitation|"
           r"message|"
@@ -47,6 +48,11 @@ UNIT = _hints(
     (2.0, r"\b(?:id|ids|code|fips|identifier)\b|\b(?:state|country|county|city|municipality|region|district|province|"
           r"firm|company|store|school|village|household|hospital|person|individual|unit|panel)\b"),
 )
+# A number that only names something.
+CODE = re.compile(r"\b(?:ids?|codes?|fips|identifiers?)\b|^(?:unit|person|individual|household|firm|school|state|"
+                  r"country|"
+                  r"county|municipality|district|subject|participant|respondent)\b(?! (?:size|age|income|level|score))",
+                  re.IGNORECASE)
 RUNNING = _hints(
     (4.0, r"\b(?:running|forcing|assignment) variable\b|\brunning\b|\bforcing\b|\bcut-?offs?\b|\bthresholds?\b|"
           r"\bmargin of (?:victory|winning)|\b(?:vote|victory|win(?:ning)?) margin\b"),
@@ -77,27 +83,26 @@ TRAIT = _hints(
           r"republican|race)\b"),
 )
 # What surrounds people rather than belongs to them: supply, places, prices, policies, who serves them, the weather.
+_LOCAL = (r"\b(?:local|regional|county|state|national|federal|city|town|municipal|government|district|neighbou?rhood|"
+          r"area|community|market|nearby|school|hospital|clinic|firm|industry)(?:[- ](?:level|specific))?")
+_SERVE = (r"\b(?:therapist|physician|doctor|surgeon|psychologist|teacher|tutor|judge|provider|nurse|instructor|trainer|"
+          r"counsel+or|mentor|officer|lawyer|attorney|coach|clinician|caseworker|agent|manager)(?:'?s)?'?")
 SURROUNDINGS = _hints(
     (2.5, r"\b(?:policy|programme|program|law|reform) (?:roll-?out|expansion|change|timing|availability|coverage|"
-          r"strictness|"
-          r"generosity|implementation)\b|\broll-?out\b|\bdistance (?:to|from)\b|\bproximity\b|\brainfall\b|"
+          r"strictness|generosity|implementation)\b|\broll-?out\b|\bdistance (?:to|from)\b|\bproximity\b|\brainfall\b|"
           r"\bweather\b|\btemperature\b|\bquarter (?:of|in which) (?:\w+ ){0,3}(?:birth|born)\b|\blotter(?:y|ies)\b|"
-          r"\b(?:judge|physician|doctor|provider|caseworker)\w*(?:'s)? (?:leniency|preference|strictness|tendency)"),
-    (2.0, r"\b(?:local|regional|county|state|national|district|neighbou?rhood|area|community|market|"
-          r"nearby)(?:[- ]level)? "
-          r"(?:\w+ )?(?:unemployment|rate|policy|price|tax|supply|availability|capacity|density|conditions?|spending|"
-          r"funding|demand|climate|programs?|coverage)\b|\b(?:therapist|physician|doctor|teacher|judge|provider|nurse|"
-          r"instructor|trainer|counsel+or|mentor|officer|lawyer|attorney|coach)(?:'?s)?'? (?:\w+ )?(?:experience|"
-          r"availability|training|quality|skill|number|ratio|density)"),
+          rf"{_SERVE} (?:leniency|preference|strictness|tendency)"),
+    (2.0, rf"{_LOCAL} (?:\w+ ){{0,2}}(?:unemployment|rate|budget|policy|price|tax|supply|availability|capacity|density|"
+          r"conditions?|spending|funding|demand|climate|programs?|coverage)\b|"
+          rf"{_SERVE} (?:\w+ )?(?:experience|availability|training|quality|skill|number|ratio|density)"),
     (1.5, r"\b(?:availability|presence|supply|number|density|existence) of (?:a |an |the )?(?:\w+ ){0,2}(?:agreement|"
-          r"clinic|"
-          r"hospital|school|college|bank|centre|center|provider|program|programme|facilit|service|store|office|law|"
-          r"policy|"
-          r"train|bus|station|polic|doctor|physician|teacher|therapist)\w*|\b(?:clinic|hospital|school|college|bank|"
-          r"center|"
-          r"provider|facility) (?:proximity|density|availability|capacity|openings?)|\bprice of\b|\btax(?:es)? (?:rate|"
-          r"on)\b|\bexchange rate\b|\btariffs?\b|\bsubsid(?:y|ies) (?:rate|policy)|\bother countries\b|"
-          r"\bleave-one-out\b|\bof others?\b|\bto[- ]others?\b|\bneighbou?ring\b|\bpeers?\b"),
+          r"clinic|hospital|school|college|bank|centre|center|provider|program|programme|facilit|service|store|office|"
+          r"law|"
+          r"policy|train|bus|station|polic|doctor|physician|teacher|therapist)\w*|\b(?:clinic|hospital|school|college|"
+          r"bank|"
+          r"center|provider|facility) (?:proximity|density|availability|capacity|openings?)|\bprice of\b|"
+          r"\btax(?:es)? (?:rate|on)\b|\bexchange rate\b|\btariffs?\b|\bsubsid(?:y|ies) (?:rate|policy)|"
+          r"\bother countries\b|\bleave-one-out\b|\bof others?\b|\bto[- ]others?\b|\bneighbou?ring\b|\bpeers?\b"),
 )
 
 

@@ -125,7 +125,7 @@ CUES: tuple[Cue, ...] = (
               r"\brandomi[sz](?:ed|ation|e)\b|\bdouble[- ]blind\b|\bplacebo\b"),
         (2.5, r"\bby lottery\b|\bcoin (?:flip|toss)\b|\bdrawn by lot\b|\bat random\b|\brandomly (?:selected|chosen|"
               r"varied)"),
-        (1.5, r"\bexperiment(?:al)?\b|\bcontrol group\b|\btreatment group\b"),
+        (1.5, r"(?<!quasi-)(?<!quasi )(?<!natural )\bexperiment(?:al)?\b|\bcontrol group\b|\btreatment group\b"),
     ),
     *_cues(
         "adjustment",

@@ -111,10 +111,12 @@ def _offer(sheet: Sheet, name: str, made: Products, before: tuple[str, ...], men
     if assigned or linked == OFFER:
         parts["taken"] = hint(said_of(treatment, sheet.described), TAKEN)[0] / 2
         parts["shared"] = 1.5 * shared(name, treatment)
-    elif not sheet.binary and not hint(said, TRAIT)[0]:
+    elif not sheet.binary and hint(said, SURROUNDINGS)[0]:
         # How much of something people get is moved by what surrounds them: supply, prices, places, who serves them.
         around, words = hint(said, SURROUNDINGS)
         parts["surroundings"] = 2.4 * around
+    elif hint(said, TRAIT)[0]:
+        parts["trait"] = -2.0
     elif len(np.unique(z[~np.isnan(z)])) > 2:
         parts["nothing said"] = -1.5  # a lone strong cause of the treatment is more often a common cause
     if measured_later(name, treatment, sheet.described):

@@ -47,7 +47,8 @@ def over_time(sheet: Sheet) -> tuple[Evidence, ...]:
     posts = _posts(sheet, rows)
     units = _units(sheet, rows)
     found = [e for e in (_status(sheet, t, times, units), _flags(sheet, t, posts, times, units),
-                         _product(sheet, t, posts), _dates(sheet, t, times, units)) if e is not None]
+                         _product(sheet, t, posts), _dates(sheet, t, times, units),
+                         _followed(sheet, t, times, units)) if e is not None]
     if found:
         return (max(found, key=lambda e: e.strength),)
     if not times and not posts:
@@ -250,6 +251,22 @@ def _has_product(sheet: Sheet, flag: np.ndarray, post: _Coded) -> bool:
             if not np.isnan(values).any() and (values == wanted).all():
                 return True
     return False
+
+
+def _followed(sheet: Sheet, t: np.ndarray, times: list[_Coded], units: list[_Coded]) -> Evidence | None:
+    """A flag of units that are seen at three times or more; when it began no column says."""
+    if not np.isin(t, (0.0, 1.0)).all():
+        return None
+    for time in times:
+        for unit in units:
+            if unit.name == time.name or time.levels < 3:
+                continue
+            _, low, high = _cells(t, unit.codes, unit.levels)
+            _, first, last = _cells(time.codes.astype(float), unit.codes, unit.levels)
+            if (low == high).all() and (first < last).mean() > 0.8 and 2 <= low.sum() <= unit.levels - 2:
+                text = f"{sheet.treatment} marks some of {unit.name}, which are followed over {time.name}."
+                return Evidence("did", 1.0, "data", text, {"time": (time.name,), "unit": (unit.name,)})
+    return None
 
 
 def _product(sheet: Sheet, t: np.ndarray, posts: list[_Coded]) -> Evidence | None:

@@ -63,7 +63,18 @@ def data_of_design(
     if any(e.strength >= STRONG for e in when):
         moved = tuple(dataclasses.replace(e, strength=min(e.strength, 0.0)) for e in moved)
     jumps = cutoffs(sheet, stepped, running, rule.cutoff if rule else None)
+    if any("hole_in" in e.measured for e in jumps):
+        moved += _instead(moved)
     return (*jumps, *when, *moved, *chance(sheet, any(e.design == "iv" and e.strength > 0 for e in moved)))
+
+
+def _instead(moved: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
+    """Where rows near the cutoff are missing, which side one is on can still serve as an instrument."""
+    side = next((e for e in moved if e.design == "iv" and e.quote and e.columns.get("instruments")), None)
+    if side is None:
+        return ()
+    text = f"With no rows near the cutoff, {side.columns['instruments'][0]} can serve as an instrument."
+    return (Evidence("iv", 2.0, "data", text, side.columns),)
 
 
 def _unheld(table: Table, outcome: str, described: Mapping[str, Description]) -> tuple[Evidence, ...]:

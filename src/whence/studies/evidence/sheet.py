@@ -65,6 +65,14 @@ class Sheet:
                      and not is_identifier(self.table, n) and not self._numbers_rows(n)
                      and self.table.column(n).missing.mean() <= MOST_MISSING)
 
+    def whole_numbers(self, name: str) -> bool:
+        """Whether a column holds whole numbers only (missing values aside)."""
+        column = self.table.column(name)
+        if column.kind not in NUMERIC:
+            return column.kind == "ordinal"
+        values = column.values[~column.missing]
+        return bool((values == np.floor(values)).all())
+
     def _numbers_rows(self, name: str) -> bool:
         """Whether a column counts the rows: whole numbers one after the other, each once."""
         column = self.table.column(name)

@@ -9,7 +9,7 @@ import numpy as np
 
 from whence.estimation.cutoff import roundest
 from whence.studies.evidence.evidence import Evidence
-from whence.studies.evidence.hints import RUNNING, TIME, hint, said_of
+from whence.studies.evidence.hints import CODE, RUNNING, TIME, hint, said_of
 from whence.studies.evidence.sheet import Sheet
 from whence.studies.roles import measured_later
 
@@ -20,7 +20,7 @@ SHARP = 6.0
 MOST_FUZZY = 6.0
 BINS = 40
 MOST_FITTED = 4_000  # rows that the curves are fitted to
-NEARLY = 0.97  # share of rows on the side that their treatment says, from which a rule is all but sharp
+NEARLY = 0.95  # difference of the shares treated on the two sides, from which a rule is all but sharp
 NEEDED = 4.0  # nats, after paying for the places looked at, that a fuzzy step needs
 
 
@@ -53,12 +53,12 @@ def steps(sheet: Sheet) -> tuple[Step, ...]:
     found = []
     for name in sheet.others:
         x = sheet.numbers(name)
-        if x is None or sheet.table.kind(name) == "binary":
+        if x is None or sheet.table.kind(name) == "binary" or _names_units(sheet, name):
             continue
         step = _step(sheet, name, x)
         if step is not None:
             found.append(step)
-    return tuple(sorted(found, key=lambda s: (-s.strength, -s.gain, len(s.name), s.name)))
+    return tuple(sorted(found, key=lambda s: (-round(s.strength, 2), len(s.name), s.name)))
 
 
 def _step(sheet: Sheet, name: str, x: np.ndarray) -> Step | None:
@@ -78,13 +78,23 @@ def _step(sheet: Sheet, name: str, x: np.ndarray) -> Step | None:
     right = x >= above
     if min(len(np.unique(x[right])), len(np.unique(x[~right]))) < FEWEST_BESIDE:
         return None
-    sides = float(((t == t.max()) == right).mean())
-    sharp = sheet.binary and max(sides, 1 - sides) >= NEARLY
+    on = t == t.max()
+    sharp = sheet.binary and abs(float(on[right].mean() - on[~right].mean())) >= NEARLY
     gain, jump = step_gain(x, t, right, sheet.binary)
     if gain <= NEEDED and not sharp:
         return None
     return Step(name, roundest(below, above), sharp, jump, gain, len(values), _hole(values, x, (below, above)),
                 _hints(sheet, name, sharp))
+
+
+def _names_units(sheet: Sheet, name: str) -> bool:
+    """Whether a column of whole numbers is a code of units: called so, or each value as often as any other."""
+    if not sheet.whole_numbers(name):
+        return False
+    if CODE.search(said_of(name, sheet.described)):
+        return True
+    counts = np.unique(sheet.table.column(name).values[sheet.whole], return_counts=True)[1]
+    return bool(counts[0] > 1 and len(counts) > 20 and (counts == counts[0]).all())
 
 
 def _hints(sheet: Sheet, name: str, sharp: bool) -> float:
