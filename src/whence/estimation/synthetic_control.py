@@ -22,6 +22,8 @@ from whence.estimation.synthetic_weights import Fit, Synthetic, augmented, poole
 
 SHOWN = 60  # donors listed with their weights, and placebos drawn
 POOR = 0.5  # root mean squared misfit before treatment, in standard deviations of the treated outcome then
+CLOSELY = 20.0  # largest squared misfit of the placebos drawn, in those of the treated unit
+FEWEST_DRAWN = 10  # where none is so close
 TINY = 1e-9  # of the spread of the outcome; a misfit is taken as at least this
 
 CARD = Card(
@@ -285,9 +287,10 @@ def _diagnostics(panel: Panel, parts: Sequence[Part], others: Sequence[Placebo],
                               "effect": p.fit.effect, "misfit": p.fit.misfit, "share": p.share} for p in parts]
         return found
     own = panel.outcome[parts[0].units].mean(axis=0)
-    drawn = sorted(others, key=lambda p: (p.fit.misfit, p.unit))[:SHOWN]
+    near = sorted(others, key=lambda p: (p.fit.misfit, p.unit))
+    drawn = [p for p in near if p.fit.misfit**2 <= CLOSELY * parts[0].fit.misfit**2][:SHOWN] or near[:FEWEST_DRAWN]
     return found | {"picture": {
         "kind": "double", "times": list(panel.times), "own": own.tolist(), "synthetic": (own - gap).tolist(),
         "start": parts[0].start, "time": str(panel.data.spec.time), "outcome": panel.data.spec.outcome,
-        "gap": gap.tolist(), "placebos": [p.fit.gap.tolist() for p in drawn],
+        "gap": gap.tolist(), "placebos": [p.fit.gap.tolist() for p in drawn], "placebos_made": len(others),
     }}

@@ -7,9 +7,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.estimation.effect import Effect
-from whence.report.axes import Axis, axis_for, box, dot, horizontal, line, path, picture, text, tick_labels
+from whence.report.axes import Axis, axis_for, box, dot, horizontal, line, picture, text, tick_labels
 from whence.report.curves import BOTTOM, LEFT, TOP, frame, upright
 from whence.report.numbers import count, figures
+from whence.report.over_time import double, interrupted, through
 
 STEP = re.compile(r"^([+−-]\d+) periods?$")
 
@@ -21,8 +22,8 @@ def design_picture(effect: Effect) -> str:
         return KINDS[str(shown["kind"])](shown)
     steps = [(int(m.group(1).replace("−", "-")), c) for c in effect.comparisons if (m := STEP.match(c.label))]
     if len(steps) > 1:
-        return event_study([{"time": s, "estimate": c.estimate, "low": c.interval[0], "high": c.interval[1]}
-                            for s, c in steps], effect.level)
+        return event_study([{"time": s, "estimate": c.estimate, "low": c.interval[0], "high": c.interval[1],
+                             "joint": c.joint_interval} for s, c in steps], effect.level)
     return ""
 
 
@@ -36,7 +37,7 @@ def discontinuity(shown: Mapping[str, Any]) -> str:
              line(across.at(cutoff), TOP, across.at(cutoff), BOTTOM, "reference")]
     parts += [dot(across.at(b["x"]), upward.at(b["y"]), 1.5 + 2.5 * (b["rows"] / most) ** 0.5, "benchmark",
                   f"{figures(b['x'])}: mean {figures(b['y'])} of {count(b['rows'], 'row')}") for b in bins]
-    parts += [_through(across, upward, one, "whisker main") for one in lines]
+    parts += [through(across, upward, one, "whisker main") for one in lines]
     parts += frame(across, shown["running"], shown["outcome"])
     (left, right) = (lines[0][-1][1], lines[1][0][1])
     said = (f"Means of {shown['outcome']} in bins of {shown['running']}. At the cutoff {figures(cutoff)} the left side "
@@ -45,11 +46,18 @@ def discontinuity(shown: Mapping[str, Any]) -> str:
 
 
 def event_study(steps: Sequence[Mapping[str, Any]], level: float) -> str:
-    """Effects by time since the start with their intervals; those before it should be zero."""
+    """Effects by time since the start with their intervals, and the band that holds all of them together where it is
+    known; those before the start should be zero."""
     across = axis_for([s["time"] for s in steps], LEFT)
-    upward = axis_for([v for s in steps for v in (s["low"], s["high"], 0.0)], BOTTOM, TOP)
+    steps = sorted(steps, key=lambda s: s["time"])
+    joint = [(s["time"], s["joint"]) for s in steps if s.get("joint")]
+    ends = [v for s in steps for v in (s["low"], s["high"], 0.0)] + [v for _, pair in joint for v in pair]
+    upward = axis_for(ends, BOTTOM, TOP)
     ticks = [s["time"] for s in steps][:: max(1, len(steps) // 8)]
     parts = upright(upward)
+    if len(joint) > 1:
+        around = [(t, pair[1]) for t, pair in joint] + [(t, pair[0]) for t, pair in reversed(joint)]
+        parts.append(through(across, upward, around, "band", closed=True))
     parts += [text(across.at(t), BOTTOM + 15, label, "tick middle")
               for t, label in zip(ticks, tick_labels(ticks), strict=True)]
     parts += [line(LEFT, upward.at(0.0), across.end, upward.at(0.0), "zero"),
@@ -65,26 +73,8 @@ def event_study(steps: Sequence[Mapping[str, Any]], level: float) -> str:
     said = (f"Effects by periods since the start, each with its {level:.0%} interval: {figures(after[0]['estimate'])} "
             f"at the start, {figures(after[-1]['estimate'])} after {count(after[-1]['time'], 'period')}."
             if after else "Effects by periods before the start.")
+    said += f" The shaded band holds all of them together with {level:.0%}." if len(joint) > 1 else ""
     return picture(BOTTOM + 40, parts, "Effects by time since the start", said)
-
-
-def double(shown: Mapping[str, Any]) -> str:
-    """The treated and the weighted average of untreated units over time."""
-    times, own, other, start = shown["times"], shown["own"], shown["synthetic"], shown["start"]
-    across = Axis(0.0, max(len(times) - 1, 1), LEFT)
-    upward = axis_for([*own, *other], BOTTOM, TOP)
-    step = max(1, len(times) // 5)
-    parts = upright(upward)
-    parts += [text(across.at(k), BOTTOM + 15, str(times[k]), "tick middle") for k in range(0, len(times), step)]
-    parts += [line(across.at(start - 0.5), TOP, across.at(start - 0.5), BOTTOM, "reference"),
-              _through(across, upward, list(enumerate(other)), "frontier dashed"),
-              _through(across, upward, list(enumerate(own)), "whisker main"),
-              box(LEFT + 8, TOP + 2, 11, 3, "estimate main"), text(LEFT + 24, TOP + 8, "treated", "label"),
-              box(LEFT + 88, TOP + 2, 11, 3, "danger"), text(LEFT + 104, TOP + 8, "weighted untreated", "label")]
-    parts += frame(across, shown["time"], shown["outcome"])
-    said = (f"{shown['outcome']} of the treated and of the weighted untreated units. At the end they stand at "
-            f"{figures(own[-1])} and {figures(other[-1])}.")
-    return picture(BOTTOM + 40, parts, "The treated and their double", said)
 
 
 def at_cutoff(figure: Mapping[str, Any]) -> str:
@@ -130,8 +120,4 @@ def before_the_start(figure: Mapping[str, Any]) -> str:
                        figure["level"])
 
 
-def _through(across: Axis, upward: Axis, points: Sequence[Sequence[float]], css: str) -> str:
-    return path("M" + "L".join(f"{across.at(x):.1f} {upward.at(y):.1f}" for x, y in points), css)
-
-
-KINDS = {"discontinuity": discontinuity, "double": double}
+KINDS = {"discontinuity": discontinuity, "double": double, "interrupted": interrupted}
