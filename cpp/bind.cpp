@@ -9,6 +9,7 @@ void bind_dag_sums(nb::module_ &m);
 void bind_families(nb::module_ &m);
 void bind_fixed_effects(nb::module_ &m);
 void bind_ges(nb::module_ &m);
+void bind_nearest(nb::module_ &m);
 void bind_order_search(nb::module_ &m);
 void bind_score_by_child(nb::module_ &m);
 void bind_scores(nb::module_ &m);
@@ -26,6 +27,7 @@ NB_MODULE(_native, m) {
     bind_fixed_effects(m);
     bind_ges(m);
     bind_families(m);
+    bind_nearest(m);
     bind_order_search(m);
     bind_dag_sums(m);
     bind_skeleton_discrete(m);

@@ -32,39 +32,34 @@ class GrowShrinkTree {
 
   private:
     struct Branch {
-        double score;
         int32_t variable, child;  // child: -1 until it is first walked
     };
     struct Node {
         double score;
         double shrunk_score = 0.0;
         bool grown = false, shrunk = false;
-        std::vector<Branch> branches{};
+        std::vector<Branch> branches{};  // apart from their scores, which a walk need not read
+        std::vector<double> scores{};
         std::vector<int32_t> parents{};  // after shrinking, ascending
     };
 
     size_t find(const Score &score, const uint8_t *prefix, Scratch &scratch) {
         path_.assign(required_.begin(), required_.end());
         size_t at = 0;
-        passed_.clear();
-        for (bool moved = true; moved;) {
+        while (true) {
             if (!nodes_[at].grown) grow(score, at, scratch);
-            moved = false;
-            for (size_t b = 0; b < nodes_[at].branches.size(); ++b) {
-                Branch &branch = nodes_[at].branches[b];
-                if (!prefix[branch.variable]) { passed_.push_back(branch.variable); continue; }
-                path_.push_back(branch.variable);
-                size_t next = branch.child;
-                if (branch.child < 0) {
-                    next = nodes_.size();
-                    branch.child = int32_t(next);
-                    const double value = branch.score;
-                    nodes_.push_back({value});
-                }
-                at = next;
-                moved = true;
-                break;
+            Branch *branch = nodes_[at].branches.data(), *const end = branch + nodes_[at].branches.size();
+            while (branch != end && !prefix[branch->variable]) ++branch;
+            if (branch == end) break;
+            path_.push_back(branch->variable);
+            size_t next = branch->child;
+            if (branch->child < 0) {
+                next = nodes_.size();
+                branch->child = int32_t(next);
+                const double value = nodes_[at].scores[branch - nodes_[at].branches.data()];
+                nodes_.push_back({value});
             }
+            at = next;
         }
         if (!nodes_[at].shrunk) shrink(score, at, scratch);
         return at;
@@ -73,15 +68,23 @@ class GrowShrinkTree {
     void grow(const Score &score, size_t at, Scratch &scratch) {
         values_.resize(score.size);
         score.additions(y_, path_.data(), int(path_.size()), nodes_[at].score, values_.data(), scratch);
-        // A better variable that was passed over is not in the prefix, now or further down.
-        for (int32_t z : passed_) values_[z] = -std::numeric_limits<double>::infinity();
+        // A better variable that was passed over on the way here is not in the prefix, now or further down.
+        size_t above = 0;
+        for (size_t step = required_.size(); step < path_.size(); ++step) {
+            const Branch *branch = nodes_[above].branches.data();
+            for (; branch->variable != path_[step]; ++branch)
+                values_[branch->variable] = -std::numeric_limits<double>::infinity();
+            above = size_t(branch->child);
+        }
         Node &node = nodes_[at];
+        better_.clear();
         for (int z = 0; z < score.size; ++z)
-            if (may_[z] && values_[z] > node.score + TOLERANCE) node.branches.push_back({values_[z], z, -1});
-        std::sort(node.branches.begin(), node.branches.end(), [](const Branch &a, const Branch &b) {
-            return a.score != b.score ? a.score > b.score : a.variable < b.variable;
+            if (may_[z] && values_[z] > node.score + TOLERANCE) better_.push_back(z);
+        std::sort(better_.begin(), better_.end(), [this](int32_t a, int32_t b) {
+            return values_[a] != values_[b] ? values_[a] > values_[b] : a < b;
         });
-        node.branches.shrink_to_fit();
+        node.branches.reserve(better_.size()), node.scores.reserve(better_.size());
+        for (int32_t z : better_) node.branches.push_back({z, -1}), node.scores.push_back(values_[z]);
         node.grown = true;
     }
 
@@ -109,7 +112,7 @@ class GrowShrinkTree {
     static constexpr double TOLERANCE = 1e-9;
     int y_ = 0;
     const uint8_t *may_ = nullptr;
-    std::vector<int32_t> required_, path_, passed_;
+    std::vector<int32_t> required_, path_, better_;
     std::vector<double> values_;
     std::vector<Node> nodes_;
 };

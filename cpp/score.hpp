@@ -14,7 +14,7 @@
 
 struct Scratch {
     std::vector<double> rows, left, with;
-    std::vector<int32_t> config, cells, totals, order, rare, full;
+    std::vector<int32_t> config, cells, totals, order, rare, full, tables;
     std::vector<uint64_t> bits;
 };
 

@@ -29,8 +29,8 @@ class DiscreteScore final : public Score {
     double local(int y, const int32_t *parents, int k, Scratch &s) const override {
         const int32_t groups = configurations(y, parents, k, s);
         s.cells.assign(size_t(groups) * cards_[y], 0);
-        for (int i = 0; i < whole_; ++i) s.cells[s.config[i]] += copies_;
-        for (int i = whole_; i < n_; ++i) ++s.cells[s.config[i]];
+        tally(0, whole_, copies_, s.cells, s);
+        tally(whole_, n_, 1, s.cells, s);
         return value(s.cells.data(), groups, combinations(parents, k), cards_[y], k);
     }
 
@@ -103,21 +103,43 @@ class DiscreteScore final : public Score {
     // count (s.totals); s.rare: the rows of all others.
     void divide(int32_t width, Scratch &s) const {
         s.totals.assign(width, 0);
-        for (int i = 0; i < n_; ++i) ++s.totals[s.config[i]];
+        tally(0, n_, 1, s.totals, s);
         // A row costs an addition for each candidate, a bit set a little less than half of that for each word and level.
         const double enough = 0.4 * double(bits_.levels() * bits_.words()) / double(size);
-        s.full.clear(), s.rare.clear();
-        std::vector<int32_t> place(width, -1);
+        s.full.clear();
         for (int32_t c = 0; c < width; ++c)
-            if (s.totals[c] >= enough) place[c] = int32_t(s.full.size()), s.full.push_back(c);
-        s.bits.assign(s.full.size() * bits_.words(), 0);
+            if (s.totals[c] >= enough) s.full.push_back(c);
+        // Rare rows go to a bit set of their own that nobody reads: a branch that cannot be foreseen costs more.
+        const int32_t rare = int32_t(s.full.size());
+        std::vector<int32_t> place(width, rare);
+        for (int32_t f = 0; f < rare; ++f) place[s.full[f]] = f;
+        s.bits.assign((s.full.size() + 1) * bits_.words(), 0);
+        s.rare.resize(n_);
+        size_t m = 0;
         for (int i = 0; i < n_; ++i) {
             const int32_t at = place[s.config[i]];
-            if (at < 0) s.rare.push_back(i);
-            else s.bits[at * bits_.words() + (i >> 6)] |= uint64_t(1) << (i & 63);
+            s.rare[m] = i;
+            m += at == rare;
+            s.bits[at * bits_.words() + (i >> 6)] |= uint64_t(1) << (i & 63);
         }
-        if (copies_ > 1)
-            for (int i = 0; i < whole_; ++i) s.totals[s.config[i]] += copies_ - 1;
+        s.rare.resize(m);
+        if (copies_ > 1) tally(0, whole_, copies_ - 1, s.totals, s);
+    }
+
+    // Adds `each` to the cell of every row from .. to - 1. Four tables, since rows of the same cell one after the other
+    // would wait for each other.
+    void tally(int from, int to, int32_t each, std::vector<int32_t> &cells, Scratch &s) const {
+        const size_t width = cells.size();
+        int i = from;
+        if (width * 8 < size_t(to - from)) {
+            s.tables.assign(3 * width, 0);
+            int32_t *c0 = cells.data(), *c1 = s.tables.data(), *c2 = c1 + width, *c3 = c2 + width;
+            const int32_t *config = s.config.data();
+            for (; i + 3 < to; i += 4)
+                c0[config[i]] += each, c1[config[i + 1]] += each, c2[config[i + 2]] += each, c3[config[i + 3]] += each;
+            for (size_t c = 0; c < width; ++c) c0[c] += c1[c] + c2[c] + c3[c];
+        }
+        for (; i < to; ++i) cells[s.config[i]] += each;
     }
 
     // Adds the rows of s.full to the counts (levels of z, width) of a candidate z.

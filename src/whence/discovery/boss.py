@@ -95,7 +95,7 @@ def best_order(asked: Scored, may: np.ndarray, required: np.ndarray, order: np.n
     d = len(order)
     before = np.ascontiguousarray(reaches(required), dtype=np.uint8)
     into, held = (np.ascontiguousarray(a.T, dtype=np.uint8) for a in (may, required))
-    moves = rng.integers(0, d, (shakes, max(2, d // 10), 2), dtype=np.int32)
+    moves = rng.integers(0, d, (shakes, 2 if d < 30 else 3, 2), dtype=np.int32)
     order, arrows = _sorted_within(order, before), np.zeros((d, d), dtype=np.uint8)
     total, _ = scores.boss(asked.score.kernel, into, before, held, moves, SWEEPS, order, arrows)
     return total, arrows
