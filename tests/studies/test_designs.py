@@ -1,4 +1,4 @@
-"""Words that point to a design that cannot be estimated yet stop a study found from words alone."""
+"""Designs that the words speak of and the table cannot carry stop a study; the user's own choice overrides it."""
 
 from __future__ import annotations
 
@@ -6,24 +6,6 @@ import numpy as np
 import pytest
 
 import whence
-from whence.studies.designs import other_design
-
-
-@pytest.mark.parametrize(("text", "strategy"), [
-    ("Pupils with a score above 70 received the scholarship.", "rdd"),
-    ("We use a regression discontinuity at the border.", "rdd"),
-    ("Farms of 5 hectares or more were eligible.", "rdd"),
-    ("'late' says whether the visit took place before or after the reform.", "did"),
-    ("The law was staggered over the states.", "did"),
-    ("Rainfall is the instrumental variable.", "iv"),
-    ("Some patients were encouraged by letter to get the vaccine.", "iv"),
-    ("People choose the programme themselves; age and income were recorded.", None),
-    ("A study of music lessons and instruments played at home.", None),
-])
-def test_cues(text: str, strategy: str | None) -> None:
-    cue = other_design(text)
-    assert (cue.strategy if cue else None) == strategy
-
 
 RNG = np.random.default_rng(1)
 DATA = {"grant": RNG.integers(0, 2, 200), "grades": RNG.normal(size=200), "age": RNG.normal(size=200)}
@@ -31,12 +13,12 @@ ABOUT = ("grant: whether the pupil got the grant\ngrades: final grades\n"
          "Pupils with scores above 70 received the grant.\n")
 
 
-def test_a_study_from_words_stops_and_says_why() -> None:
+def test_a_design_without_its_column_stops_and_says_why() -> None:
     refused = whence.study(DATA, "Does the grant raise grades?", ABOUT).plan.refused
     assert refused is not None
-    assert refused.code == "no_estimator"
-    assert "discontinuity" in refused.reason
-    assert "above 70" in refused.evidence["sentence"]
+    assert refused.code == "design_incomplete"
+    assert "cutoff" in refused.reason
+    assert "above 70" in refused.reason
 
 
 @pytest.mark.parametrize("override", [
@@ -44,6 +26,16 @@ def test_a_study_from_words_stops_and_says_why() -> None:
 ])
 def test_controls_or_a_graph_override_it(override: dict) -> None:
     assert whence.study(DATA, "Does the grant raise grades?", ABOUT, **override).plan.spec is not None
+
+
+def test_with_its_column_the_cutoff_is_the_design() -> None:
+    score = RNG.uniform(40, 100, 600)
+    grant = (score > 70).astype(int)
+    data = {"score": score, "grant": grant, "grades": 0.02 * score + grant + RNG.normal(size=600)}
+    plan = whence.study(data, "Does the grant raise grades?", ABOUT + "score: points in the entrance test\n").plan
+    assert plan.spec is not None
+    assert (plan.spec.strategy, plan.spec.running_variable, plan.spec.controls) == ("rdd", "score", ())
+    assert plan.spec.cutoff == pytest.approx(70, abs=0.5)
 
 
 def test_a_randomised_study_measured_before_and_after_is_an_experiment() -> None:

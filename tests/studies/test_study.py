@@ -86,11 +86,18 @@ class TestAnswers:
         assert set(effect.spec.controls) == {"schooling", "wage_before"}
         assert effect.interval[0] < TRUTH < effect.interval[1]
 
-    def test_randomised_by_the_description(self, file: Path) -> None:
-        plan = whence.study(file, QUESTION, ABOUT + "Workers were randomly assigned to the course.").plan
+    def test_randomised_by_the_description(self) -> None:
+        data = workers() | {"trained": np.random.default_rng(5).integers(0, 2, 1200)}
+        plan = whence.study(data, QUESTION, ABOUT + "Workers were randomly assigned to the course.").plan
         assert plan.spec is not None
         assert plan.spec.strategy == "rct"
-        assert plan.spec.controls == ()
+        assert plan.spec.controls == ("schooling", "wage_before")  # alike in the arms: adjusted for, to be more precise
+
+    def test_chance_that_is_said_and_not_seen_is_doubted(self, file: Path) -> None:
+        plan = whence.study(file, QUESTION, ABOUT + "Workers were randomly assigned to the course.").plan
+        assert plan.spec is not None
+        assert plan.spec.strategy == "adjustment"
+        assert any("not left to chance" in c.text for c in plan.choices)
 
     def test_roles_and_spec_fields_given(self, file: Path) -> None:
         study = whence.study(file, treatment="schooling", outcome="wage", controls=[], quantity="ATE")

@@ -26,7 +26,8 @@ from whence.graphs.knowledge import Knowledge
 from whence.identification.post_treatment import post_treatment
 from whence.identification.spec import Spec
 from whence.report.finding import Finding
-from whence.studies.plan import Plan, Request, make_plan
+from whence.studies.plan import Plan, Request
+from whence.studies.planning import make_plan
 from whence.studies.script import script as write_script
 
 LEARN = "learn"
