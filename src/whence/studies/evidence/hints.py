@@ -19,7 +19,8 @@ def _hints(*rows: tuple[float, str]) -> Hints:
 ASSIGNED = _hints(
     (4.0, r"\binstrument(?:al)?\b(?! (?:panel|play|less))|\bencouragement\b|\bexogenous(?:ly)?\b|\bas good as random"),
     (3.5, r"\brandomly (?:\w+ ){0,2}(?:assign|offer|invit|encourag|select|allocat|chosen|sent)\w*|\blotter(?:y|ies)\b"),
-    (3.0, r"\b(?:offer(?:s|ed)?|invit(?:e|es|ed|ation|ations)|encourage[ds]?|voucher|mailers?|mailed|leaflets?|"
+    (3.0, r"\b(?:offer(?:s|ed)?|invit(?:e|es|ed|ation|ations)|encourage[ds]?|voucher|mailers?|mailed|pamphlets?|"
+          r"brochures?|coupons?|reminders?|outreach|nudge[ds]?|referral|leaflets?|"
           r"flyers?)\b|"
           r"\bassign(?:ed|ment)?\b|\brandomi[sz]\w+|\b(?:experimental|treatment|control|incentive|encouragement|"
           r"intervention) (?:groups?|arms?|conditions?)\b|"
@@ -82,6 +83,14 @@ TRAIT = _hints(
           r"birth\w*|baseline|prior|previous\w*|past|history|siblings?|religio\w*|urban|rural|minority|democrat|"
           r"republican|race)\b"),
 )
+# What people are, have and do, besides traits.
+PERSONAL = re.compile(
+    r"\b(?:income|earnings|employ\w*|unemploy\w*|work(?:ing)?|job|occupation|hours?|experience|tenure|household|"
+    r"children|"
+    r"family|health\w*|stress|scores?|status|insurance|insured|smok\w*|exercis\w*|physical activity|alcohol|residen\w+|"
+    r"membership|member|weight|bmi|height|severity|diagnos\w+|condition|symptoms?|expens\w+|savings?|debt|assets?|"
+    r"interest|engagement|attitude|motivation|ability|iq|gpa|grades?|language|disability|own(?:s|ed|er|ership)|network|"
+    r"participat\w+|political|ideology|credit|visits?|medication|veteran|convictions?|offen[cs]es?)\b", re.IGNORECASE)
 # What surrounds people rather than belongs to them: supply, places, prices, policies, who serves them, the weather.
 _LOCAL = (r"\b(?:local|regional|county|state|national|federal|city|town|municipal|government|district|neighbou?rhood|"
           r"area|community|market|nearby|school|hospital|clinic|firm|industry)(?:[- ](?:level|specific))?")
@@ -95,6 +104,11 @@ SURROUNDINGS = _hints(
     (2.0, rf"{_LOCAL} (?:\w+ ){{0,2}}(?:unemployment|rate|budget|policy|price|tax|supply|availability|capacity|density|"
           r"conditions?|spending|funding|demand|climate|programs?|coverage)\b|"
           rf"{_SERVE} (?:\w+ )?(?:experience|availability|training|quality|skill|number|ratio|density)"),
+    (1.5, r"\b(?:new |recent )?(?:policy|policies|legislation|regulations?|law|reform|initiative)\b(?! (?:holder|"
+          r"support))|"
+          r"\b(?:media|advertis\w+|campaign) (?:coverage|intensity|spending|exposure)\b|\bwaiting (?:time|list)|"
+          r"\baccess(?:ibility)? (?:to|of)\b|\bquality of (?:the )?(?:school|hospital|clinic|provider|facilit)\w*|"
+          r"\b(?:genetic|genotype|allele|polygenic)\b|\bseason(?:al)?\b|\bclimate\b"),
     (1.5, r"\b(?:availability|presence|supply|number|density|existence) of (?:a |an |the )?(?:\w+ ){0,2}(?:agreement|"
           r"clinic|hospital|school|college|bank|centre|center|provider|program|programme|facilit|service|store|office|"
           r"law|"

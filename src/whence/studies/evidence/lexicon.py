@@ -77,9 +77,11 @@ CUES: tuple[Cue, ...] = (
               rf"(?:fixed effects?|identifiers?)|\brepeated cross[- ]sections?\b|\b(?:balanced |"
               rf"longitudinal )?panel\b"),
         (2.5, rf"\bcompared (?:to|with) (?:\w+ ){{0,2}}{_PLACE}\w* (?:that|which|where|without)\b"),
-        (2.0, rf"\b{_LAW}\b.{{0,60}}\b(?:adopt|enact|implement|introduc|pass|expand|change)\w*.{{0,60}}"
+        (2.0, rf"\b{_LAW}\b.{{0,60}}\b(?:adopt|enact|implement|introduc|pass|expand|change|repeal|legali[sz]|"
+              rf"abolish)\w*.{{0,60}}"
               rf"\b(?:in|by|across|on) (?:(?:\w+ ){{0,3}}{_PLACE}|\w* ?(?:19|20)\d\d)"),
-        (2.0, rf"\b(?:adopt|enact|implement|introduc|pass)\w*.{{0,60}}\b{_LAW}\b.{{0,60}}\b(?:in|by|across) "
+        (2.0, rf"\b(?:adopt|enact|implement|introduc|pass|repeal|legali[sz]|"
+              rf"abolish)\w*.{{0,60}}\b{_LAW}\b.{{0,60}}\b(?:in|by|across) "
               rf"(?:(?:\w+ ){{0,3}}{_PLACE}|\w* ?(?:19|20)\d\d)"),
         (1.5, r"\bover (?:time|the years|\w+[- ]years?|a (?:period|span))\b|\btime[- ]series\b|\bgiven (?:year|time|"
               r"period)"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from whence.studies.evidence.balance import Products, log_dependence, products
 from whence.studies.evidence.chance import earlier
 from whence.studies.evidence.evidence import Evidence
-from whence.studies.evidence.hints import ASSIGNED, SURROUNDINGS, TAKEN, TRAIT, hint, said_of, shared
+from whence.studies.evidence.hints import ASSIGNED, PERSONAL, SURROUNDINGS, TAKEN, TRAIT, hint, said_of, shared
 from whence.studies.evidence.sheet import EXCLUSIVE, MOST_LEVELS, OFFER, Sheet, decides, nesting
 from whence.studies.roles import measured_later
 
@@ -18,6 +19,7 @@ MOVES = 3.0  # nats that a first stage needs
 BEFOREHAND = -3.0  # nats: most columns that go with a treatment are causes or effects of it, not instruments
 LEAST, MOST = -3.0, 8.0
 MOST_CANDIDATES = 40
+FEW_VALUES = 7  # a treatment with more is an amount
 TREATMENT = ""  # its place among the correlations; no column is called so
 
 
@@ -57,11 +59,31 @@ def offers(
     seen = {"r2": best.r2, "nested": best.nested, "parts": best.parts,
             "next": {o.name: round(o.strength, 2) for o in found[1:4]}}
     strength = min(max(best.strength, LEAST), MOST)
-    made = [Evidence("iv", strength, "data", text + ".", {"instruments": (best.name,)}, None, best.words, seen)]
+    chosen = _levels(sheet, best.name) or (best.name,)
+    made = [Evidence("iv", strength, "data", text + ".", {"instruments": chosen}, None, best.words, seen)]
     if best.strength > 2:
         made.append(Evidence("rct", -min(best.strength, 5.0), "data",
                              f"What was assigned is {best.name} rather than {sheet.treatment}.", {}, None, best.words))
     return tuple(made)
+
+
+def _levels(sheet: Sheet, name: str) -> tuple[str, ...]:
+    """Columns of 0 and 1 that stand for the levels of ``name``, such as the arms of an experiment, without the one for
+    its control; empty where there are not several."""
+    z = sheet.numbers(name)
+    if z is None or not 3 <= len(np.unique(z[~np.isnan(z)])) <= MOST_LEVELS:
+        return ()
+    marks = {}
+    for other in sheet.others:
+        values = sheet.numbers(other)
+        if values is not None and np.isin(values, (0.0, 1.0)).all() and values.any():
+            at = np.unique(z[values == 1])
+            if len(at) == 1 and (values == (z == at[0])).all():
+                marks[other] = at[0]
+    control = {n for n in marks if re.search(r"\bcontrol\b", said_of(n, sheet.described), re.IGNORECASE)}
+    if not control and marks and len(marks) == len(np.unique(z[~np.isnan(z)])):
+        control = {min(marks, key=lambda n: marks[n])}
+    return tuple(sorted(set(marks) - control)) if len(marks) >= 2 else ()
 
 
 def candidates(sheet: Sheet, mentioned: frozenset[str], not_these: frozenset[str]) -> tuple[Offer, ...]:
@@ -86,18 +108,35 @@ def candidates(sheet: Sheet, mentioned: frozenset[str], not_these: frozenset[str
     names = [name for _, _, name in sorted(moving)[:MOST_CANDIDATES]]
     matrix, sources = sheet.matrix(tuple(sorted({*before, *names})))
     made = products(np.column_stack([sheet.filled_treatment, matrix]), (TREATMENT, *sources))
-    found = [_offer(sheet, name, made, before, name in mentioned) for name in names]
-    alone = [o for o in found if o.parts.get("surroundings")]
-    if len(alone) == 1:
-        alone[0].parts["only"] = 1.0
+    around = _around(sheet, names)
+    found = [_offer(sheet, name, made, before, name in mentioned, around.get(name, 0.0)) for name in names]
     return tuple(sorted(found, key=lambda o: (-o.strength, o.name)))
+
+
+def _around(sheet: Sheet, names: list[str]) -> dict[str, float]:
+    """For an amount, what each column has for belonging to the surroundings, in nats.
+
+    How much of something people get is moved by what surrounds them: supply, prices, places, policies, who serves them.
+    Where all other columns tell of the people themselves, the one that does not is likely to be of that kind.
+    """
+    if sheet.binary or len(np.unique(sheet.t)) <= FEW_VALUES:
+        return {}
+    said = {n: said_of(n, sheet.described) for n in sheet.others}
+    weights = {n: hint(said[n], SURROUNDINGS)[0] for n in names}
+    found = {n: 2.4 * w for n, w in weights.items() if w}
+    if found:
+        return {n: w + (len(found) == 1) for n, w in found.items()}
+    strange = [n for n in said if not hint(said[n], TRAIT)[0] and not PERSONAL.search(said[n])]
+    return {strange[0]: 4.0} if len(strange) == 1 and strange[0] in weights and len(said) >= 5 else {}
 
 
 def _recoding(z: np.ndarray, t: np.ndarray) -> bool:
     return len(np.unique(z)) <= MOST_LEVELS and (decides(z, t) or (len(np.unique(t)) <= MOST_LEVELS and decides(t, z)))
 
 
-def _offer(sheet: Sheet, name: str, made: Products, before: tuple[str, ...], mentioned: bool) -> Offer:
+def _offer(
+    sheet: Sheet, name: str, made: Products, before: tuple[str, ...], mentioned: bool, around: float
+) -> Offer:
     said, treatment = said_of(name, sheet.described), sheet.treatment or ""
     z = sheet.numbers(name)
     assert z is not None
@@ -111,10 +150,8 @@ def _offer(sheet: Sheet, name: str, made: Products, before: tuple[str, ...], men
     if assigned or linked == OFFER:
         parts["taken"] = hint(said_of(treatment, sheet.described), TAKEN)[0] / 2
         parts["shared"] = 1.5 * shared(name, treatment)
-    elif not sheet.binary and hint(said, SURROUNDINGS)[0]:
-        # How much of something people get is moved by what surrounds them: supply, prices, places, who serves them.
-        around, words = hint(said, SURROUNDINGS)
-        parts["surroundings"] = 2.4 * around
+    elif around:
+        parts["surroundings"] = around
     elif hint(said, TRAIT)[0]:
         parts["trait"] = -2.0
     elif len(np.unique(z[~np.isnan(z)])) > 2:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping, Sequence
 
@@ -33,6 +34,14 @@ def words_of_design(
     A sentence that denies chance (``was not randomised``) speaks for adjustment. columns, described: to name the
     running variable (one of ``amounts``, if given) and the mediator that a sentence speaks of.
     """
+    described = described or {}
+    of = {"rdd": columns if amounts is None else amounts}
+    return tuple(_evidence(design, hits, of.get(design, columns), described) for design, hits in _hits(question, about))
+
+
+@functools.lru_cache(maxsize=8)  # one text is read for several pairs of columns
+def _hits(question: str, about: str) -> tuple[tuple[str, list[tuple[float, str, str]]], ...]:
+    """Design to the weight, words and sentence of every cue that speaks for it."""
     found: dict[str, list[tuple[float, str, str]]] = {}
     asked = sentences(question)
     for sentence in (*asked, *sentences(about)):
@@ -44,9 +53,7 @@ def words_of_design(
                 found.setdefault(cue.design, []).append((cue.weight, match[0], sentence))
             elif cue.design == "rct":
                 found.setdefault("adjustment", []).append((cue.weight, match[0], sentence))
-    described = described or {}
-    of = {"rdd": columns if amounts is None else amounts}
-    return tuple(_evidence(design, hits, of.get(design, columns), described) for design, hits in sorted(found.items()))
+    return tuple(sorted(found.items()))
 
 
 def _evidence(
@@ -67,7 +74,7 @@ def _evidence(
     elif design == "did":
         posts = {c: hint(said_of(c, described), POST)[0] for c in sorted(columns)}
         named = tuple(sorted((c for c in posts if posts[c] >= 2.0), key=lambda c: (-posts[c], c)))
-        proposed = {"post": named} if named else {}
+        proposed = {"time": named, "post": named} if named else {}
     return Evidence(design, min(strength, MOST), "words", f"The description says {words!r}: {NAMES[design]}.", proposed,
                     cutoff, sentence, {"words": [w for _, w, _ in ordered[:4]]})
 

@@ -10,14 +10,15 @@ from whence.data.table import Table
 from whence.studies.evidence.chance import chance
 from whence.studies.evidence.constant import constant
 from whence.studies.evidence.evidence import Evidence
-from whence.studies.evidence.hints import RUNNING, hint, said_of
+from whence.studies.evidence.hints import ASSIGNED, RUNNING, hint, said_of
 from whence.studies.evidence.offers import offers
 from whence.studies.evidence.panel import over_time
 from whence.studies.evidence.phrases import words_of_design
-from whence.studies.evidence.sheet import make_sheet
+from whence.studies.evidence.sheet import Sheet, make_sheet
 from whence.studies.evidence.steps import cutoffs, steps
 from whence.studies.words import Description, descriptions
 
+SURE = 0.8  # strength of a mention that settles a role
 STRONG = 4.0  # nats of a panel that explain away what only says who ever adopts
 
 
@@ -56,16 +57,31 @@ def data_of_design(
     sheet = make_sheet(table, treatment, outcome, described or {})
     when = over_time(sheet)
     rule = next((e for e in said if e.design == "rdd"), None)
-    running = rule.columns.get("running_variable", ()) if rule else ()
+    running = (*(m.column for m in mentions if m.role == "running" and m.strength >= SURE),
+               *(rule.columns.get("running_variable", ()) if rule else ()))
     stepped = steps(sheet)
-    instruments = frozenset(m.column for m in mentions if m.role in ("instrument", "instruments"))
+    instruments = frozenset(m.column for m in mentions if m.role == "instrument" and m.strength >= SURE)
     moved = offers(sheet, instruments, frozenset(s.name for s in stepped))
     if any(e.strength >= STRONG for e in when):
         moved = tuple(dataclasses.replace(e, strength=min(e.strength, 0.0)) for e in moved)
     jumps = cutoffs(sheet, stepped, running, rule.cutoff if rule else None)
     if any("hole_in" in e.measured for e in jumps):
         moved += _instead(moved)
+    moved += _drawn(sheet, moved, said)
     return (*jumps, *when, *moved, *chance(sheet, any(e.design == "iv" and e.strength > 0 for e in moved)))
+
+
+def _drawn(sheet: Sheet, moved: tuple[Evidence, ...], said: Sequence[Evidence]) -> tuple[Evidence, ...]:
+    """Where the words speak of chance, and another column than the treatment is said to be assigned and moves it, what
+    was left to chance is that column."""
+    chance_said = next((e for e in said if e.design == "rct"), None)
+    other = next((e for e in moved if e.design == "iv" and e.strength > 0 and e.quote), None)
+    drawn = hint(said_of(sheet.treatment or "", sheet.described), ASSIGNED)[0] >= 2.5
+    if chance_said is None or other is None or drawn:
+        return ()
+    name = other.columns["instruments"][0]
+    text = f"What was left to chance is {name}, which moves {sheet.treatment}."
+    return (Evidence("iv", min(chance_said.strength / 2, 3.0), "data", text, other.columns, None, chance_said.quote),)
 
 
 def _instead(moved: tuple[Evidence, ...]) -> tuple[Evidence, ...]:
