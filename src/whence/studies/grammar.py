@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from whence.studies.stems import stem, tokens, words
+from whence.studies.stems import stem, tokens
 from whence.studies.words import plain, sentences
 
 _AUX = r"(?:does|do|did|will|would|can|could|may|might|should|has|have|had|is|are|was|were)"
@@ -21,7 +21,7 @@ _CHANGED = (r"(?:increas|decreas|chang|declin|improv|ris|r[io]se|rose|fall|fell|
 _ADVERB = (r"(?:causally|actually|really|significantly|substantially|directly|necessarily|measurably|truly|in fact|"
            r"on average|at all|ever|also|effectively|successfully|subsequently|ultimately|eventually|overall)")
 _COMPARED = (r"(?:compared (?:to|with)|in comparison (?:to|with)|relative to|versus|vs\.?|rather than|instead of|"
-             r"as opposed to|as compared (?:to|with)|in contrast (?:to|with)|over and above|than)")
+             r"as opposed to|as compared (?:to|with)|in contrast (?:to|with)|over and above|than(?! \$?\d))")
 _HELD = (r"(?:(?:while|when|after|by|if|once|even)\s+)*(?:also\s+|suitably\s+)?(?:accounting for|controlling for|"
          r"adjusting for|"
          r"adjusted for|considering|holding|conditioning on|conditional on|including|taking (?:\w+ ){0,3}into account|"
@@ -117,7 +117,8 @@ class Phrases:
     """The parts of a question as written.
 
     treatment, outcome: the phrases, equal to the whole question when no pattern fits (``fits`` is then False).
-    comparison: what the treatment is compared with. population: for whom. held: what is to be held fixed.
+    comparison: what the treatment is compared with. population: for whom. held: what is to be held fixed. question: all
+    of it.
     """
 
     treatment: str
@@ -125,6 +126,7 @@ class Phrases:
     comparison: str = ""
     population: tuple[str, ...] = ()
     held: str = ""
+    question: str = ""
     fits: bool = True
 
 
@@ -139,15 +141,17 @@ def read_phrases(question: str) -> Phrases:
     text = re.sub(rf"\s*,?\s*\b{_ADVERB}\b,?(?= )", "", text, flags=re.IGNORECASE)
     pair = _split(text)
     if pair is None:
-        return Phrases(text, text, comparison, population, held, fits=False)
+        return Phrases(text, text, comparison, population, held, question, fits=False)
     parts = []
     for phrase in pair:
-        phrase, against = _cut(phrase, rf",?\s*\b{_COMPARED}\b.*$")
         phrase, among = _cut(phrase, rf",?\s*\b{_AMONG}.*$")
+        phrase, against = _cut(phrase, rf",?\s*\b{_COMPARED}\b.*$")
+        among, beside = _cut(among, rf",?\s*\b{_COMPARED}\b.*$")
+        against = against or beside
         comparison = comparison or against
         population += (among,) if among else ()
-        parts.append(_RISE.sub("", phrase).strip(" ,(") or phrase)
-    return Phrases(parts[0], parts[1], comparison, population, held)
+        parts.append(_RISE.sub("", phrase).strip(" ,").rstrip(" (") or phrase)
+    return Phrases(parts[0], parts[1], comparison, population, held, question)
 
 
 def phrases(question: str) -> tuple[str, str]:
@@ -211,7 +215,7 @@ def _by_verb(text: str) -> tuple[str, str] | None:
         follower = _VERB.match(after)
         if _SURELY_VERB.match(after) and not _LEADS_ON.match(verb[0]):
             continue  # "did the wage increase affect jobs": the first was a noun
-        if follower:
+        if follower and _LEADS_ON.match(verb[0]):
             after = after[follower.end():].strip() or after
         after = re.sub(r"^to \w+ ", "", after)
         before = re.sub(r"\s+(?:help|helps|helped|likely|tend|tends|really)(?: to)?$", "", before)
@@ -254,9 +258,9 @@ _AFTER |= dict.fromkeys("in for at by during from between across before through 
                         "towards among after into since until ; )".split(), 0.6)
 _AFTER |= dict.fromkeys("when that which who if because while where whose whether".split(), 0.4)
 LIGHT_WEIGHT = 0.3  # words of quantity and direction say little about which column is meant
-LIGHT = frozenset(stem(w) for w in words(
+LIGHT = frozenset(stem(w) for w in (
     "rate level number amount average total overall status change increase decrease reduction higher lower reduced "
-    "likelihood probability chance odds degree extent propensity percentage share proportion frequency occurrence "
-    "measure outcome result more less greater individual program policy new introduction implementation "
-    "receive get have participate use significant improve boost reduce raise group different recent receipt presence "
-    "being having exposure additional intense"))
+    "perception perceived view opinion reported likelihood probability chance odds degree extent propensity percentage "
+    "share proportion frequency occurrence measure outcome result more less greater individual program policy new "
+    "introduction implementation receive get have participate use significant improve boost reduce raise group "
+    "different recent receipt presence being having exposure additional intense").split())

@@ -37,6 +37,7 @@ class Vocabulary:
         self.columns = tuple(sorted(columns))
         self.names = {c: tuple(dict.fromkeys(_name_tokens(c))) for c in self.columns}
         self.texts = {c: _text_tokens(described[c]) if c in described else {} for c in self.columns}
+        self.lines = frozenset(d.sentence for d in described.values() if d.form == "entry")
         self._plain_words = {t for text in self.texts.values() for t in text}
         self._known = sorted({w for name in self.names.values() for w in name} | self._plain_words)
         self._fits: dict[str, dict[str, float]] = {}
@@ -72,6 +73,8 @@ class Vocabulary:
             return max(fit, SHORT if len(word) >= 4 else 0.7)
         if len(token) >= 4 and len(word) >= len(token) + 2 and token in word and not token.isdigit():
             return max(fit, PART)
+        if len(token) == 3 and len(word) >= 6 and token in groups() and word.endswith(token):
+            return max(fit, PART)
         return fit
 
     def scores(self, phrase: str) -> dict[str, float]:
@@ -87,7 +90,7 @@ class Vocabulary:
             for column, stands_for in acronyms.items():
                 if token in stands_for:
                     fits[column] = max(fits.get(column, 0.0), SHORT)
-            alike = sum(1 for f in fits.values() if f >= 0.6)
+            alike = sum(1 for f in fits.values() if f >= 0.5)
             n = len(self.columns)
             rarity = math.log(1 + (1 + n) / alike) if alike else UNSEEN * math.log(2 + n)
             weight *= rarity
@@ -96,7 +99,7 @@ class Vocabulary:
                 covered[column] += weight * fit
                 explained[column].add(token)
         named = self._named(phrase)
-        return {c: named.get(c, covered[c] / total * (1 - AIMED + AIMED * self._aimed(c, explained[c])))
+        return {c: max(named.get(c, 0.0), covered[c] / total * (1 - AIMED + AIMED * self._aimed(c, explained[c])))
                 for c in self.columns if covered[c] > 0 or c in named}
 
     def _aimed(self, column: str, explained: set[str]) -> float:
@@ -105,16 +108,21 @@ class Vocabulary:
         shares = []
         if name:
             shares.append(sum(1 for w in name if any(self._in_name(t, w) for t in explained)) / len(name))
-        first = [w for w, worth in self.texts[column].items() if worth == IN_TEXT]
+        first = self._first(column)
         if first:
             shares.append(sum(1 for w in first if any(_alike(t, w) for t in explained)) / len(first))
         return max(shares, default=0.0)
+
+    def _first(self, column: str) -> frozenset[str]:
+        """The stems of the first part of a description."""
+        return frozenset(w for w, worth in self.texts[column].items() if worth == IN_TEXT)
 
     def _named(self, phrase: str) -> dict[str, float]:
         """Columns named outright: an unusual name as a word of the phrase, or the whole phrase."""
         verbatim = {w.strip("'\"().,").lower() for w in phrase.split()}
         quoted = {q.lower() for q in re.findall(r"['\"]([^'\"]+)['\"]", phrase)}
         content = [t for t in tokens(phrase) if t not in LIGHT]
+        whole_phrase = frozenset(tokens(phrase))
         found = {}
         for column in self.columns:
             low = column.lower()
@@ -122,8 +130,10 @@ class Vocabulary:
             whole = low == re.sub(r"^(?:the|a|an) ", "", phrase.lower().strip())
             if whole or low in quoted or (len(low) > 1 and unusual and low in verbatim):
                 found[column] = 1.0 + len(column) / 1000  # the longer name is the more exact
-            elif content and tuple(content) == self.names[column]:
+            elif whole_phrase and whole_phrase in (frozenset(self.names[column]), self._first(column)):
                 found[column] = 1.0
+            elif content and tuple(content) == self.names[column]:
+                found[column] = 0.85
         return found
 
     def _acronyms(self, phrase: str) -> dict[str, set[str]]:

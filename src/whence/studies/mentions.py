@@ -114,7 +114,10 @@ _NAMES = (
                                                                                              r"threshold|margin)(?:_|"
                                                                                              r"$)"),
     _rule("time", 0.7, r"^(?:year|yr|month|quarter|week|day|wave|period|date|time|round|t)$", r"^(?:after|post|"
-                                                                                              r"pre)(?:_\w+)?$",
+                                                                                              r"pre)(?:_(?:treat\w*|"
+                                                                                              r"intervention|policy|"
+                                                                                              r"period|reform|"
+          r"campaign|law|program|implementation|event))*(?:_(?:period|status|indicator|dummy))?$",
           r"(?:^|_)(?:year|period|wave|quarter|month)(?:_num)?$", r"^(?:post|after)_?(?:treatment|intervention|"
                                                                   r"policy|period)$"),
     _rule("unit", 0.7, r"(?:^|_)(?:id|uid|uuid|code|fips|fip)$", r"^id", r"(?:[a-z])(?:ID|"

@@ -12,7 +12,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from whence.core.result import Remark
-from whence.data.table import CODED, Table
+from whence.data.table import CODED, NUMERIC, Table
 from whence.studies.words import Description
 
 MOST_MISSING = 0.2  # a control missing on more rows than this costs too much
@@ -57,6 +57,8 @@ def is_identifier(table: Table, name: str) -> bool:
     distinct = len(set(present.tolist())) if column.kind == "text" else len(np.unique(present))
     if column.kind in CODED:
         return distinct > max(20, len(present) // 10)
+    if column.kind in NUMERIC and not (present == np.round(present)).all():
+        return False  # an index of performance or of prices is a measure, not a name
     return bool(_IDENTIFIER.search(name)) and distinct == len(present)
 
 

@@ -113,17 +113,17 @@ _NUMBERS = {w: str(i) for i, w in enumerate(
     "hundred": "100", "thousand": "1000", "first": "1", "second": "2", "third": "3", "fourth": "4", "fifth": "5",
     "sixth": "6", "twice": "2", "1st": "1", "2nd": "2", "3rd": "3"}
 _SUFFIXES = (
-    ("fulness", ""), ("iveness", ""), ("lessness", ""), ("ization", "iz"), ("isation", "iz"), ("ational", ""),
-    ("ations", ""), ("ation", ""), ("ements", ""), ("ement", ""), ("ments", ""), ("ment", ""), ("iness", "i"),
-    ("ness", ""), ("ibility", ""), ("ability", ""), ("ivity", ""), ("icity", ""), ("ities", ""), ("ity", ""),
-    ("ising", "iz"), ("izing", "iz"), ("ised", "iz"), ("ized", "iz"), ("ise", "iz"), ("ize", "iz"),
-    ("ingly", ""), ("edly", ""), ("ings", ""), ("ing", ""), ("ions", ""), ("ion", ""), ("ives", ""), ("ive", ""),
-    ("ants", ""), ("ant", ""), ("ances", ""), ("ance", ""), ("ences", ""), ("ence", ""), ("ents", ""), ("ent", ""),
-    ("ated", ""), ("ates", ""), ("ate", ""), ("ously", ""), ("ous", ""), ("fully", ""), ("ful", ""), ("able", ""),
-    ("ically", ""), ("ical", ""), ("ials", ""), ("ial", ""), ("als", ""), ("ally", ""), ("al", ""), ("ic", ""),
-    ("isms", ""), ("ism", ""), ("ists", ""), ("ist", ""), ("ships", ""), ("ship", ""), ("ees", ""), ("ee", ""),
-    ("iers", "i"), ("ier", "i"), ("ers", ""), ("er", ""), ("ied", "i"), ("ies", "i"), ("ed", ""), ("ily", "i"),
-    ("ly", ""), ("es", ""), ("at", ""), ("e", ""),
+    ("fulness", ""), ("tiveness", "t"), ("siveness", "s"), ("lessness", ""), ("ization", "iz"), ("isation", "iz"),
+    ("ational", ""), ("ations", ""), ("ation", ""), ("ements", ""), ("ement", ""), ("ments", ""), ("ment", ""),
+    ("iness", "i"), ("ness", ""), ("ibility", ""), ("ability", ""), ("ivity", ""), ("icity", ""), ("ities", ""),
+    ("ity", ""), ("ising", "iz"), ("izing", "iz"), ("ised", "iz"), ("ized", "iz"), ("ise", "iz"), ("ize", "iz"),
+    ("ingly", ""), ("edly", ""), ("ings", ""), ("ing", ""), ("ions", ""), ("ion", ""), ("tives", "t"), ("tive", "t"),
+    ("sives", "s"), ("sive", "s"), ("ants", ""), ("ant", ""), ("ances", ""), ("ance", ""), ("ences", ""), ("ence", ""),
+    ("ents", ""), ("ent", ""), ("ated", ""), ("ates", ""), ("ate", ""), ("ously", ""), ("ous", ""), ("fully", ""),
+    ("ful", ""), ("able", ""), ("ically", ""), ("ical", ""), ("ials", ""), ("ial", ""), ("als", ""), ("ally", ""),
+    ("al", ""), ("ic", ""), ("isms", ""), ("ism", ""), ("ists", ""), ("ist", ""), ("ships", ""), ("ship", ""),
+    ("ees", ""), ("ee", ""), ("ified", "if"), ("ifies", "if"), ("ify", "if"), ("iers", "i"), ("ier", "i"), ("ers", ""), ("er", ""), ("ied", "i"), ("ies", "i"),
+    ("ed", ""), ("ily", "i"), ("ly", ""), ("es", ""), ("at", ""), ("e", ""),
 )
 _SHORT = frozenset({"ing", "ings", "ed", "es", "e", "ers", "er", "ees", "ee", "ies", "ied", "ion", "ions"})
 

@@ -122,7 +122,9 @@ def _entries(
         if aside and _key(head) not in names:
             head, tail = head[: aside.start()], f"{tail} ({aside[1]})"
         whole = _key(head)
-        heads = [head] if whole in names else re.split(r"[,/;]|\band\b|&", head)
+        heads = [head] if whole in names else [h for h in re.split(r"[,/;]|\band\b|&", head) if h.strip()]
+        if len(heads) > 1 and sum(_key(h) in names for h in heads) < 0.6 * len(heads):
+            return
     for part in heads:
         key = _key(part)
         if key in names and tail:
