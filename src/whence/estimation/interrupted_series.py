@@ -15,7 +15,7 @@ from whence.estimation.inference import Answer, Errors
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
 from whence.estimation.series import Series, read_series, seasonal, shape, without_copies
-from whence.stats.autoregressive import Autoregression, autocorrelations, autoregression
+from whence.stats.autoregressive import Autoregression, autocorrelations, autoregression, leftover
 
 FEWEST_FREE = 4  # degrees of freedom that must be left
 FEWEST_FOR_SLOPE = 4  # periods after the start; with fewer a change in slope is not looked for
@@ -201,6 +201,7 @@ def _diagnostics(series: Series, segments: Segments, fit: Autoregression, level:
     return _shown(series, segments, residuals) | {
         "autocorrelation": fit.mean_correlation,
         "autocorrelation_interval": list(fit.correlation_interval(level)),
+        "leftover_p_value": leftover(segments.columns, series.outcome, series.position, fit.mean_correlation),
         "coefficients": dict(zip(segments.names, fit.coefficients.tolist(), strict=True)),
     }
 

@@ -81,6 +81,19 @@ def whitened(columns: np.ndarray, gaps: np.ndarray, rho: float) -> tuple[np.ndar
     return np.vstack([columns[:1], later]), float(np.log(left).sum())
 
 
+def leftover(design: np.ndarray, outcome: np.ndarray, position: np.ndarray, rho: float) -> float:
+    """P-value of Ljung and Box's (1978) test that errors of the first order with correlation ``rho`` leave no memory:
+    a fifth of the periods as lags, two to ten of them, and one degree of freedom less."""
+    from scipy.special import chdtrc
+
+    white = whitened(np.column_stack([design, outcome]), np.diff(position), rho)[0]
+    residuals = white[:, -1] - white[:, :-1] @ np.linalg.lstsq(white[:, :-1], white[:, -1], rcond=None)[0]
+    n = len(residuals)
+    lags = max(2, min(10, n // 5))
+    found = autocorrelations(residuals, position, lags)
+    return float(chdtrc(lags - 1, n * (n + 2) * float((found**2 / (n - np.arange(1, lags + 1))).sum())))
+
+
 def autocorrelations(residuals: np.ndarray, position: np.ndarray, lags: int) -> np.ndarray:
     """Of residuals (n,), at lags 1 to ``lags`` (lags,), over the pairs of observations that are so far apart; 0 where
     there are none."""
