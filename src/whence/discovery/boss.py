@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ from whence.core.card import Card, Parameter
 from whence.core.executor import map_in_order
 from whence.core.progress import SILENT, Progress
 from whence.core.rng import generator
-from whence.discovery.ges import greedy
+from whence.discovery.ges import Greedy, greedy
 from whence.discovery.independence import threads
 from whence.discovery.learned import Learned, constraints
 from whence.discovery.orientation import reaches
+from whence.discovery.parent_beam import score_of, with_better_parents
 from whence.discovery.scored import SCORE_ASSUMPTIONS, SCORE_PARAMETERS, Scored, learned_dag
 from whence.graphs.knowledge import Knowledge
 from whence.kernels import scores
@@ -61,9 +63,10 @@ def boss(asked: Scored, knowledge: Knowledge | None, parameters: Mapping[str, An
     ones; each end is then disturbed ``shakes`` times (iterated local search), which finds the best order sooner than
     fresh starts do. From the best end edges are taken out, turned and added as long as one change of the class gains
     (the paper's backward search, and inserts): where every dependence outweighs its price and no independence does,
-    only the true class is left (Chickering 2002, lemmas 9 and 10). Required arrows are parents that never leave; a
-    variable never passes one that must come before or after it. Starts share the processors and do not see each other:
-    the answer is the same for any number of threads.
+    only the true class is left (Chickering 2002, lemmas 9 and 10). With fewer rows a variable may have better parents
+    as a whole, which ``with_better_parents`` looks for. Required arrows are parents that never leave; a variable never
+    passes one that must come before or after it. Starts share the processors and do not see each other: the answer is
+    the same for any number of threads.
     """
     names = asked.names
     may, required = constraints(names, knowledge)
@@ -80,13 +83,28 @@ def boss(asked: Scored, knowledge: Knowledge | None, parameters: Mapping[str, An
             best = k
     agreeing = sum(abs(total - ends[best][0]) <= _SAME * max(1.0, abs(total)) for total, _ in ends)
     total, arrows = ends[best]
-    closed = greedy(asked, may, required, "climb", start=arrows.astype(bool))
+    closed = _closed(asked, arrows.astype(bool), may, required)
     details = {"starts": len(ends), "starts_at_best": int(agreeing), "steps_at_end": closed.steps}
     learned = learned_dag(asked, closed.arrows, may, knowledge, closed.remarks, details)
     if learned.score is not None and learned.score < total - _SAME * max(1.0, abs(total)):
         # The score gives members of a class different values: what improved one made another worse.
         return learned_dag(asked, arrows, may, knowledge, (), details | {"steps_at_end": 0})
     return learned
+
+
+def _closed(asked: Scored, arrows: np.ndarray, may: np.ndarray, required: np.ndarray) -> Greedy:
+    """From a DAG ([i, j] for i --> j) single changes of the class, and better parents as a whole, while they gain."""
+    kernel, steps = asked.score.kernel, 0
+    closed = greedy(asked, may, required, "climb", start=arrows)
+    while True:
+        steps += closed.steps
+        better = with_better_parents(kernel, closed.arrows, may, required)
+        if (better == closed.arrows).all():
+            return replace(closed, steps=steps)
+        again = greedy(asked, may, required, "climb", start=better)
+        if score_of(kernel, again.arrows) <= score_of(kernel, closed.arrows) + _SAME:
+            return replace(closed, steps=steps)
+        closed = again
 
 
 def best_order(asked: Scored, may: np.ndarray, required: np.ndarray, order: np.ndarray, shakes: int,
