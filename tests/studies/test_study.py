@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -97,7 +98,7 @@ class TestAnswers:
         plan = whence.study(file, QUESTION, ABOUT + "Workers were randomly assigned to the course.").plan
         assert plan.spec is not None
         assert plan.spec.strategy == "adjustment"
-        assert any("not left to chance" in c.text for c in plan.choices)
+        assert any(w.code == "said_not_seen" and "not left to chance" in w.text for w in plan.warnings)
 
     def test_roles_and_spec_fields_given(self, file: Path) -> None:
         study = whence.study(file, treatment="schooling", outcome="wage", controls=[], quantity="ATE")
@@ -293,3 +294,52 @@ class TestOtherWaysThanAdjustment:
         del data["skill"]
         absent = whence.study(data, treatment="course", outcome="wage", graph=self.DOOR).plan.refused
         assert absent is not None and absent.code == "unmeasured_control" and "skill" in absent.reason
+
+
+class TestEdits:
+    def test_only_what_changed_is_made_again(self, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        study = whence.study(file, QUESTION, ABOUT, method="regression")
+        first = study.run()
+        estimated, profiled = [], []
+        module = sys.modules["whence.studies.study"]
+        estimate, profile = module.estimate, module.profile
+        monkeypatch.setattr(module, "estimate", lambda *a, **k: estimated.append(a[1:3]) or estimate(*a, **k))
+        monkeypatch.setattr(module, "profile", lambda *a, **k: profiled.append(a) or profile(*a, **k))
+        assert study.run() == first
+        assert (estimated, profiled) == ([], [])
+        edited = study.edit(controls=("schooling",)).run()
+        assert profiled == []
+        assert all(spec.controls == ("schooling",) for spec, _ in estimated)  # the unadjusted comparison is kept
+        assert edited.effect is not None
+        assert edited.effect == whence.study(file, spec=edited.spec, method="regression").run().effect
+        assert edited.choices[-1].evidence == {"fields": ["controls"]}
+
+    def test_bad_edits_are_named(self, file: Path) -> None:
+        study = whence.study(file, QUESTION, ABOUT)
+        with pytest.raises(WhenceError, match="mood2"):
+            study.edit(controls=("mood2",))
+        with pytest.raises(WhenceError, match="colour"):
+            study.edit(colour="red")
+        with pytest.raises(WhenceError, match="no plan"):
+            whence.study(file, "Does rain cause floods?", ABOUT).edit(controls=())
+
+
+class TestAskedWithWords:
+    def test_a_close_call_takes_the_first_and_keeps_the_other(self) -> None:
+        rng = np.random.default_rng(3)
+        data = {"score_a": rng.normal(size=300), "score_b": rng.normal(size=300), "course": rng.integers(0, 2, 300)}
+        about = "score_a: exam score in maths\nscore_b: exam score in reading\ncourse: took the course"
+        plan = whence.study(data, "Does the course raise the exam score?", about).plan
+        assert plan.spec is not None
+        assert plan.runner_up is not None
+        assert {plan.spec.outcome, plan.runner_up.outcome} == {"score_a", "score_b"}
+        assert [w.code for w in plan.warnings].count("close_call") == 1
+
+    def test_for_whom_the_question_asks(self) -> None:
+        rng = np.random.default_rng(4)
+        sex = rng.choice(["man", "woman"], 400)
+        data = {"sex": sex, "course": rng.integers(0, 2, 400), "wage": rng.normal(size=400)}
+        plan = whence.study(data, "Does the course raise the wage among women?",
+                            "course: took the course\nsex: sex of the worker").plan
+        assert plan.spec is not None
+        assert [(c.column, c.value) for c in plan.spec.population] == [("sex", "woman")]

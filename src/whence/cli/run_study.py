@@ -20,9 +20,11 @@ def finish(planned: Study, report: str | None, script: str | None, *, as_json: b
 
     if not as_json and planned.plan.spec is not None:
         show_plan(planned)
-        if confirm and not _agreed():
+        agreed = _agreed(planned) if confirm else planned
+        if agreed is None:
             screen.say("Not run. Change the plan with --treatment, --outcome, --controls or --graph.")
             return ANSWERED
+        planned = agreed
     with bars() as progress:
         finding = planned.run(progress)
     written = None
@@ -49,12 +51,32 @@ def show_plan(planned: Study) -> None:
     screen.say(str(planned.plan))
 
 
-def _agreed() -> bool:
-    """Whether the person at the terminal wants the plan run; nobody there means yes."""
+def _agreed(planned: Study) -> Study | None:
+    """The study that the person at the terminal wants run, or None; nobody there means the first plan.
+
+    Where two plans are nearly as likely, the other one can be chosen.
+    """
     if not (screen.on_terminal(sys.stdin) and screen.on_terminal(sys.stdout)):
-        return True
+        return planned
+    from whence.studies.plan import short_plan
+
+    other = planned.plan.runner_up
     screen.say()
-    sys.stdout.write("Run this plan? [Y/n] ")
+    if other is None:
+        typed = _typed("Run this plan? [Y/n] ")
+        return planned if typed in ("", "y", "yes") else None
+    screen.say(f"Which one? 1: the plan above. 2: {short_plan(other)}.")
+    typed = _typed("1, 2 or n for neither [1] ")
+    if typed == "2":
+        chosen = planned.edit(spec=other)
+        show_plan(chosen)
+        return chosen
+    return planned if typed in ("", "1", "y", "yes") else None
+
+
+def _typed(prompt: str) -> str:
+    """What is typed after ``prompt``; ``"n"`` when the input has ended."""
+    sys.stdout.write(prompt)
     sys.stdout.flush()
-    typed = sys.stdin.readline()
-    return typed != "" and typed.strip().lower() in ("", "y", "yes")  # nothing at all: the input has ended
+    line = sys.stdin.readline()
+    return line.strip().lower() if line else "n"

@@ -44,23 +44,40 @@ class Plan:
             return f"No plan. {self.refused}"
         s = self.spec
         lines = [f"Effect of {', '.join(s.treatments)} on {', '.join(s.outcomes)} ({s.quantity}, {s.strategy})"]
-        lines.append(_way(s))
+        lines += _way(s)
         if self.graph is not None:
             origin = "learned from the data" if self.discovery is not None else "given"
             lines.append(f"Graph: {origin}, {len(self.graph)} nodes, {len(self.graph.edges())} edges")
-        lines += [f"- {r.text}" for r in self.choices if r.code != "excluded"]
+        lines += [f"- {r.text}" for r in self.choices if r.code not in ("excluded", "role_design")]
         lines += [f"! {r.text}" for r in self.warnings]
         return "\n".join(lines)
 
 
-def _way(spec: Spec) -> str:
-    """What the estimate works with besides treatment and outcome."""
+def short_plan(spec: Spec) -> str:
+    """A plan in half a line."""
+    besides = "; ".join(line[0].lower() + line[1:] for line in _way(spec))
+    return f"the effect of {', '.join(spec.treatments)} on {', '.join(spec.outcomes)} ({spec.strategy}; {besides})"
+
+
+def _way(spec: Spec) -> list[str]:
+    """What the estimate works with besides treatment and outcome, a line each."""
     if spec.strategy == "id":
-        return "By the formula that the graph gives, with: " + ", ".join(spec.formula_columns)
-    through = f"Through: {', '.join(spec.mediators)}" if spec.strategy == "frontdoor" else ""
-    if through and not spec.controls:
-        return through
-    return "\n".join(filter(None, [through, "Adjusting for: " + (", ".join(spec.controls) or "nothing")]))
+        return ["By the formula that the graph gives, with: " + ", ".join(spec.formula_columns)]
+    found = []
+    if spec.instruments:
+        found.append(f"Instrument{'' if len(spec.instruments) == 1 else 's'}: {', '.join(spec.instruments)}")
+    if spec.running_variable:
+        at = "" if spec.cutoff is None else f" (cutoff {spec.cutoff:g})"
+        found.append(f"Running variable: {spec.running_variable}{at}")
+    if spec.time:
+        found.append(f"Time: {spec.time}" + (f"; units: {spec.unit}" if spec.unit else ""))
+    if spec.mediators:
+        found.append(f"Through: {', '.join(spec.mediators)}")
+    if spec.population:
+        found.append("Only rows with " + " and ".join(f"{c.column} {c.operator} {c.value}" for c in spec.population))
+    if spec.controls or not found:
+        found.append("Adjusting for: " + (", ".join(spec.controls) or "nothing"))
+    return found
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -9,13 +10,14 @@ from typing import Any
 
 from whence.checks.run import check
 from whence.core.errors import WhenceError
+from whence.core.hashing import content_hash
 from whence.core.progress import SILENT, Progress
 from whence.core.registry import find_card
 from whence.core.result import Refused, Remark, to_plain, versions
 from whence.data.load import read
-from whence.data.profile import profile
+from whence.data.profile import Profile, profile
 from whence.data.table import Table
-from whence.estimation.choose import COMPARING, OWN
+from whence.estimation.choose import COMPARING, OWN, QUANTITIES, gives
 from whence.estimation.dependence import KINDS, SHARED, split
 from whence.estimation.effect import Effect
 from whence.estimation.estimate import estimate, unadjusted
@@ -34,6 +36,7 @@ LEARN = "learn"
 # Estimators that a study sets beside its answer; for other designs, the unadjusted comparison alone.
 COMPARED = ("difference", "aipw", "ipw", "regression")
 CHANGES = ("imputation", "group_time", "twfe")
+NOT_FOR_DOSES = ("continuous_treatment", "treatment_in_groups")  # refusals that say nothing about the answer
 COMPARED_BY = {"did": CHANGES, "event_study": CHANGES, "synthetic_control": (),
                "interrupted_series": ("interrupted_series", "structural_series")}
 
@@ -56,19 +59,53 @@ class Study:
     method: str = "auto"
     parameters: Mapping[str, Any] = field(default_factory=dict)
     seed: int = 0
+    _made: dict[str, Any] = field(default_factory=dict, repr=False)  # results by content, shared with edits
+
+    def edit(self, **changes: Any) -> Study:
+        """The same study with other fields of its spec (``controls=``, ``strategy=``, ...), or another ``spec``.
+
+        Running it makes anew only what depends on the changes; the profile and estimates of the same spec are kept.
+        Raises ``WhenceError`` for unknown fields and columns, and ``no_plan`` where there is no spec to edit.
+        """
+        given = changes.pop("spec", None)
+        if given is None and self.plan.spec is None:
+            raise WhenceError("There is no plan to edit.", code="no_plan", hint=str(self.plan.refused))
+        spec = given if given is not None else self.plan.spec
+        assert isinstance(spec, Spec)
+        if changes:
+            spec = Spec.from_dict({**spec.to_dict(), **changes})
+        for name in spec.columns:
+            self.table.column(name)
+        was = self.plan.spec.to_dict() if self.plan.spec is not None else {}
+        changed = [name for name, value in spec.to_dict().items() if was.get(name) != value]
+        said = Remark("edited", f"Changed by hand: {', '.join(changed) or 'nothing'}.", (), {"fields": changed})
+        settled = tuple(w for w in self.plan.warnings if w.code != "close_call")
+        plan = dataclasses.replace(self.plan, spec=spec, refused=None, choices=(*self.plan.choices, said),
+                                   warnings=settled, runner_up=None)
+        return dataclasses.replace(self, plan=plan)
+
+    def _estimate(self, spec: Spec, method: str, progress: Progress, **parameters: Any) -> Effect | Refused:
+        key = content_hash(["estimate", spec.to_dict(), method, self.seed, to_plain(parameters)])
+        if key not in self._made:
+            self._made[key] = estimate(self.table, spec, method, self.seed, progress=progress, **parameters)
+        return self._made[key]
+
+    def _profile(self, progress: Progress) -> Profile:
+        if "profile" not in self._made:
+            self._made["profile"] = profile(self.table, progress=progress)
+        return self._made["profile"]
 
     def run(self, progress: Progress = SILENT) -> Finding:
         """Estimate, compare with other methods, check; the same seed gives the same finding."""
         common: dict[str, Any] = {
             "question": self.question, "about": self.about, "source": self.table.source, "spec": self.plan.spec,
-            "profile": profile(self.table, progress=progress), "choices": self.plan.choices,
+            "profile": self._profile(progress), "choices": self.plan.choices,
             "graph": self.plan.graph, "discovery": self.plan.discovery, "identified": self.plan.identified,
         }
         if self.plan.spec is None:
             return Finding(**common, refused=self.plan.refused, warnings=self.plan.warnings,
                            provenance=self._provenance(None))
-        result = estimate(self.table, self.plan.spec, self.method, self.seed, progress=progress,
-                          **self.parameters)
+        result = self._estimate(self.plan.spec, self.method, progress, **self.parameters)
         if isinstance(result, Refused):
             return Finding(**common, refused=result, warnings=self.plan.warnings, script=self.script(),
                            provenance=self._provenance(None))
@@ -97,22 +134,36 @@ class Study:
         can use the strategy)."""
         effects, remarks = [], []
         if main.spec.strategy in OWN and main.spec.strategy not in COMPARED_BY:
-            plain = estimate(self.table, unadjusted(main.spec), progress=progress)
+            plain = self._estimate(unadjusted(main.spec), "auto", progress)
             return ((plain,), []) if isinstance(plain, Effect) else ((), [])
         shared = main.provenance.parameters
         dependent = shared.get("covariance") in KINDS
         errors = {p.name: shared[p.name] for p in SHARED if dependent and p.name in shared}
         unfit = {w.evidence.get("instead_of") for w in main.warnings}  # too many columns for these data, as was said
+        if main.spec.quantity not in QUANTITIES and main.spec.strategy in COMPARING:
+            effects += self._plain(main, progress)
         for name in COMPARED_BY.get(main.spec.strategy, COMPARED):
             if name == main.method or name in unfit or (main.spec.strata and name != "difference"):
                 continue  # the others do not look within the strata of an experiment
+            if not gives(find_card("estimation", name), main.spec.quantity):
+                continue
             spec = main.spec.replace(controls=()) if name == "difference" else main.spec
-            other = estimate(self.table, spec, name, self.seed, progress=progress, **errors)
+            other = self._estimate(spec, name, progress, **errors)
             if isinstance(other, Effect):
                 effects.append(other)
-            else:
+            elif other.code not in NOT_FOR_DOSES:
                 remarks.append(Remark("alternative_refused", f"Not compared with {name}: {other.reason}"))
         return tuple(effects), remarks
+
+    def _plain(self, main: Effect, progress: Progress) -> list[Effect]:
+        """The unadjusted comparison for a quantity that is not a plain average: of the same quantiles, or of means."""
+        spec = main.spec.replace(controls=())
+        if "quantiles" in main.provenance.parameters:
+            quantiles = main.provenance.parameters["quantiles"]
+            found = self._estimate(spec, main.method, progress, quantiles=quantiles)
+        else:
+            found = self._estimate(spec.replace(quantity="ATE"), "difference", progress)
+        return [found] if isinstance(found, Effect) and main.spec.controls else []
 
     def _provenance(self, effect: Effect | None) -> dict[str, Any]:
         from whence.kernels import BACKEND

@@ -25,6 +25,7 @@ CALLED = {
     "frontdoor": "the front door, through a mediator", "none": "no design",
 }
 SHOWN = 3  # grounds that a plan names
+CLAIMED = 3.0  # nats from words that describe a design
 NAMED = 4.0  # nats from words that name a design
 UNLIKELY = -4.0  # nats below which a rejected candidate is not worth a line
 
@@ -48,7 +49,7 @@ def plan_from_words(
     rejected = [] if hopeless else _rejected(candidates)
     return Plan(
         made.spec, None, (*choices, *_grounds(candidates[0]), *_used(made.spec), *made.choices, *rejected),
-        (*made.warnings, *close, *_not_done(reading)), candidates=tuple(candidates),
+        (*made.warnings, *_doubted(best), *close, *_not_done(reading)), candidates=tuple(candidates),
         runner_up=None if second is None else compose_candidate(table, request, reading, described, second).spec)
 
 
@@ -138,6 +139,20 @@ def _not_done(reading: Reading) -> list[Remark]:
     return []
 
 
+def _doubted(best: Candidate) -> list[Remark]:
+    """Designs that are named in words and that the data speak against."""
+    found = []
+    for said in best.evidence:
+        if said.source != "words" or said.strength < CLAIMED or said.design == best.design:
+            continue
+        against = [e for e in best.evidence if e.source == "data" and e.design == said.design and e.strength < 0]
+        if against:
+            found.append(Remark(
+                "said_not_seen", f"{said.text} The data do not bear it out: "
+                f"{min(against, key=lambda e: e.strength).text} So it is not relied on.", (), {"design": said.design}))
+    return found
+
+
 def _close_call(candidates: Sequence[Candidate]) -> list[Remark]:
     """The runner-up where it is nearly as likely."""
     best, second = candidates[0], _runner_up(candidates)
@@ -164,7 +179,10 @@ def _behind(best: Candidate, other: Candidate) -> dict[str, Any]:
 
 
 def _runner_up(candidates: Sequence[Candidate]) -> Candidate | None:
-    return next((c for c in candidates[1:] if _complete(c)), None)
+    """The next candidate that would answer otherwise: an experiment and adjusting compare the same groups."""
+    best = candidates[0]
+    return next((c for c in candidates[1:] if _complete(c) and (
+        c.roles[:2] != best.roles[:2] or not {c.design, best.design} <= set(COMPARING))), None)
 
 
 def _difference(best: Candidate, other: Candidate) -> str:
