@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -11,7 +11,8 @@ from whence.core.errors import WhenceError
 from whence.core.result import Refused, Remark
 from whence.data.table import CODED, NUMERIC, Column
 from whence.estimation.prepare import Prepared
-from whence.stats.features import level_codes, plain
+from whence.stats.codes import compact
+from whence.stats.features import codes_of, plain
 
 Kind = Literal["once", "staggered", "switching", "dose"]
 READ = {
@@ -25,8 +26,9 @@ class Adoption:
     """How treatment comes to the units; every array is (n,), one entry per row.
 
     status: the treatment in force, 0 or 1 (or the dose). first: time at which the row's unit starts, inf for never;
-    nan where treatment switches off or is a dose. time: as numbers. unit, period: codes. groups: what is compared,
-    ``"units"``, or ``"groups"`` where the rows name no unit (repeated cross-sections). kind: ``"once"`` (all at one
+    nan where treatment switches off or is a dose. time: as numbers. unit, period: codes. groups: what is followed,
+    ``"units"``; where the rows name no unit (repeated cross-sections) ``"groups"``, those that start together, or
+    ``"clusters"``, the spec's clusters, whose rows are treated together. kind: ``"once"`` (all at one
     time), ``"staggered"``, ``"switching"`` (also off), ``"dose"``.
     """
 
@@ -59,7 +61,7 @@ def adoption(data: Prepared) -> tuple[Adoption, tuple[Remark, ...]] | Refused:
         raise WhenceError("Differences in differences need to know the time.", code="missing_role", value="time",
                           hint="Name the column with time=... (a period, or 0 before and 1 after).")
     time = times(data.table.column(spec.time), data.rows)
-    period = np.unique(time, return_inverse=True)[1]
+    period = compact(time)[0]
     if period.max() == 0:
         return Refused("one_period", f"All rows have the same {spec.time!r}, so there is no before and after.",
                        {"time": plain(time[0])}, "Include rows from before and after the treatment.")
@@ -67,19 +69,39 @@ def adoption(data: Prepared) -> tuple[Adoption, tuple[Remark, ...]] | Refused:
         return Refused("several_arms", f"The treatment {t.name!r} has {len(t.arms)} values that are not numbers.",
                        {"arms": list(t.arms)}, "Make a column that is 1 for the treated and 0 for the others.")
     values = t.values.astype(float)
-    unit = None if spec.unit is None else level_codes(data.table.column(spec.unit), data.rows)[0]
+    unit = None if spec.unit is None else codes_of(data.table.column(spec.unit), data.rows)
     if unit is None:
         found = _without_units(data, values, time, period)
     else:
-        found = _with_units(data, values, time, period, np.unique(unit, return_inverse=True)[1])
+        found = _with_units(data, values, time, period, compact(unit)[0])
     if isinstance(found, Refused):
         return found
     refused = _comparable(data, found)
     if refused is not None:
         return refused
-    said = Remark("treatment_read", f"{t.name} {READ[found.read]}.", (t.name,),
-                  {"read": found.read, "kind": found.kind})
-    return found, (said,) if found.read != "status" else ()
+    if found.read != "status":
+        return found, (Remark("treatment_read", f"{t.name} {READ[found.read]}.", (t.name,),
+                              {"read": found.read, "kind": found.kind}),)
+    return found, _gaps(t.name, found)
+
+
+def _gaps(name: str, found: Adoption) -> tuple[Remark, ...]:
+    """A remark where units are not seen in the period before the first in which they are seen treated."""
+    if found.kind not in ("once", "staggered"):
+        return ()
+    begins = (found.time == found.first) & (found.period > 0)
+    just = np.zeros((int(found.unit.max()) + 1, int(found.period.max()) + 1), dtype=bool)
+    just[found.unit, found.period] = True
+    unsure = np.unique(found.unit[begins & ~just[found.unit, found.period - 1]])
+    if not len(unsure):
+        return ()
+    return (Remark("start_in_gap", f"{count_of(len(unsure))} not seen in the period just before the first in which "
+                   f"{name} is in force; it may have started earlier. It is taken to start when first seen.", (name,),
+                   {"units": len(unsure)}),)
+
+
+def count_of(units: int) -> str:
+    return "1 unit is" if units == 1 else f"{units:,} units are"
 
 
 def _dates(data: Prepared) -> np.ndarray:
@@ -103,7 +125,7 @@ def times(column: Column, rows: np.ndarray) -> np.ndarray:
     if column.kind in CODED and not all(isinstance(v, (int, float)) for v in column.levels or ()):
         return column.values[rows].astype(float)
     if column.kind == "text":
-        return level_codes(column, rows)[0].astype(float)
+        return codes_of(column, rows).astype(float)
     return column.numeric()[rows].astype(float)
 
 
@@ -128,28 +150,60 @@ def _with_units(
     if binary and period.max() == 1:
         first = np.where(values == 1, time.max(), np.inf)
         return Adoption("once", "flag", (time >= first).astype(float), first, unit, period, time, "units")
-    dates = _dates(data) if period.max() > 1 else np.zeros(len(values))
-    within = (dates > 0) & (dates <= time.max())
-    if within.any() and np.isin(dates[within], time).all() and not np.isin(dates, (0.0, 1.0)).all():
-        first = np.where(within, dates, np.inf)
-        status = (time >= first).astype(float)
-        return Adoption(_pattern(first, time), "date", status, first, unit, period, time, "units")
+    first = _from_dates(data, time, period)
+    if first is not None:
+        return Adoption(_pattern(first, time), "date", (time >= first).astype(float), first, unit, period, time,
+                        "units")
     if not binary and period.max() == 1:  # a dose that everybody gets, or not, in the later period
         return Adoption("dose", "flag", values * period, nothing, unit, period, time, "units")
     return _start_unknown(data, int(period.max()) + 1)
 
 
+def _from_dates(data: Prepared, time: np.ndarray, period: np.ndarray) -> np.ndarray | None:
+    """The time at which each row's unit starts (n,), inf for never, where the treatment column holds times."""
+    dates = _dates(data) if period.max() > 1 else np.zeros(data.n)
+    within = (dates > 0) & (dates <= time.max())
+    if within.any() and np.isin(dates[within], time).all() and not np.isin(dates, (0.0, 1.0)).all():
+        return np.where(within, dates, np.inf)
+    return None
+
+
+def _by_cluster(data: Prepared, values: np.ndarray, time: np.ndarray, period: np.ndarray) -> Adoption | None:
+    """The clusters as what is followed, where all rows of one in a period have the same treatment and it changes."""
+    if data.clusters is None:
+        return None
+    unit = np.unique(data.clusters, return_inverse=True)[1]
+    cell = unit * (int(period.max()) + 1) + period
+    highest, lowest = np.full(int(cell.max()) + 1, -np.inf), np.full(int(cell.max()) + 1, np.inf)
+    np.maximum.at(highest, cell, values)
+    np.minimum.at(lowest, cell, values)
+    if (lowest < highest)[cell].any():
+        return None
+    found = _with_units(data, values, time, period, unit)
+    return None if isinstance(found, Refused) or found.read != "status" else replace(found, groups="clusters")
+
+
 def _without_units(data: Prepared, values: np.ndarray, time: np.ndarray, period: np.ndarray) -> Adoption | Refused:
-    name = data.treatment.name
-    if not np.isin(values, (0.0, 1.0)).all() or period.max() > 1:
-        if period.max() > 1:
+    name, flags = data.treatment.name, bool(np.isin(values, (0.0, 1.0)).all())
+    if not flags or period.max() > 1 or not (values[period == 0] == 1).any():
+        by_cluster = _by_cluster(data, values, time, period)
+        if by_cluster is not None:
+            return by_cluster
+    if period.max() > 1:
+        first = _from_dates(data, time, period)
+        if first is None:
             return _start_unknown(data, int(period.max()) + 1)
+        group = np.unique(first, return_inverse=True)[1]
+        return Adoption(_pattern(first, time), "date", (time >= first).astype(float), first, group, period, time,
+                        "groups")
+    if not flags:
         return Refused("groups_unknown", f"Without a unit, {name!r} must say which group was treated (1) and which not "
                        "(0).", {"values": len(np.unique(values))}, "Name the unit in the spec, or make such a column.")
     if not (values[period == 0] == 1).any():
         return Refused("groups_unknown", f"{name!r} is 1 only in the later period and no unit is named, so the rows of "
                        "the earlier period cannot be told apart.", {"column": name},
-                       "Name the unit, or give a column that says which group was treated in both periods.")
+                       "Name the unit, or the cluster that was treated together, or give a column that says which "
+                       "group was treated in both periods.")
     first = np.where(values == 1, time.max(), np.inf)
     group = values.astype(np.int64)
     return Adoption("once", "flag", (time >= first).astype(float), first, group, period, time, "groups")
@@ -161,11 +215,14 @@ def _pattern(first: np.ndarray, time: np.ndarray) -> Kind:
 
 
 def _start_unknown(data: Prepared, periods: int) -> Refused:
-    return Refused(
-        "start_unknown", f"{data.treatment.name!r} says who was treated but not when: it is the same in all of the "
-        f"{periods} periods.", {"column": data.treatment.name, "periods": periods},
-        "Give a column that is 1 once treatment is in force, the time when it starts, or before/after as the time.",
-    )
+    name, remedy = data.treatment.name, "Give a column that is 1 once treatment is in force, the time when it starts, "
+    reason = f"{name!r} says who was treated but not when: it is the same in all of the {periods} periods."
+    if data.spec.unit is None:
+        reason = (f"{name!r} does not say when treatment starts for the rows of each of the {periods} periods, and no "
+                  "unit is named that could be followed.")
+        remedy = "Name the unit, or the cluster that is treated together; or give a column with the time of the start, "
+    return Refused("start_unknown", reason, {"column": name, "periods": periods}, remedy + "or before/after as the "
+                   "time.")
 
 
 def _comparable(data: Prepared, found: Adoption) -> Refused | None:

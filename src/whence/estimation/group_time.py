@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,14 +9,21 @@ import numpy as np
 from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
-from whence.estimation.adoption import Adoption, adoption
+from whence.estimation.adoption import Adoption
+from whence.estimation.cells import Cells, panel_cells, section_cells
 from whence.estimation.inference import Answer
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
-from whence.stats.panel_change import changes
+from whence.estimation.starting import several, starting
+from whence.stats.panel_change import HOW
 
 FEWEST = 5  # units of a group below which its effects are said to rest on few
 AVERAGES = ("simple", "dynamic", "group", "calendar")
+
+ADJUST = Parameter(
+    "adjust", "choice", "doubly_robust", "How the controls enter. 'doubly_robust': by models of who is treated and of "
+    "the outcome, one of which must be right; 'improved': the same with odds that balance the controls; 'regression' "
+    "or 'weighting': one of the two models alone.", choices=HOW)
 
 CARD = Card(
     name="group_time",
@@ -39,6 +45,7 @@ CARD = Card(
                   "later, until they do. Without any never treated, 'not_yet' is used.", choices=("never", "not_yet")),
         Parameter("base", "choice", "varying", "Effects before the start: 'varying', each change from one period to "
                   "the next; 'universal', all against the period just before.", choices=("varying", "universal")),
+        ADJUST,
         LEVEL,
     ),
     output="Effect",
@@ -55,19 +62,6 @@ CARD = Card(
 
 
 @dataclass(frozen=True)
-class _Cells:
-    """Units by period. outcome: (units, periods), nan where a unit is not seen. start: (units,), index of the period in
-    which treatment starts, ``periods`` for never. when: (periods,), the times. weights: (units,), mean 1. controls:
-    function of a period and units that gives their design columns then."""
-
-    outcome: np.ndarray
-    start: np.ndarray
-    when: np.ndarray
-    weights: np.ndarray
-    controls: Callable[[int, np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
 class GroupTime:
     """Effects of groups at times. group, time: (m,), period indices; estimates: (m,); influence: (units, m)."""
 
@@ -79,83 +73,45 @@ class GroupTime:
 
 def group_time(
     data: Prepared, *, average: str = "simple", compared_with: str = "never", base: str = "varying",
-    level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
+    adjust: str = "doubly_robust", level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
 ) -> Answer | Refused:
     """Callaway and Sant'Anna (2021), equations 2.4 (never treated) and 2.5 (not yet treated), averaged by those of
     section 3; influence values include those of the groups' shares. Comparisons: the average asked for, then the effect
     at each time since the start (before it, what should be zero).
 
     Units treated from the first period on say nothing and are left out, with a remark; so are units that are not seen
-    in the two periods of a comparison, there. Refused: those of ``adoption``, ``no_unit``, ``treatment_switches``,
-    ``repeated_rows`` (a unit twice in a period), ``no_comparison``.
+    in the two periods of a comparison, there. Rows that name no unit, or most of whose units have several rows in a
+    period, are samples of their group: then means of groups are compared (repeated cross-sections). Refused: those of
+    ``adoption``, ``treatment_switches``, ``repeated_rows`` (a unit twice in a period), ``no_comparison``.
     """
-    read = adoption(data)
-    if isinstance(read, Refused):
-        return read
-    found, remarks = read
-    refused = _unsuited(data, found)
-    if refused is not None:
-        return refused
-    always = found.first <= found.time.min()
-    if always.any():
-        count = len(np.unique(found.unit[always]))
-        data = data.take(~always, Remark(
-            "always_treated", f"{count:,} units are treated from the first period on and are left out: there is no "
-            "before to compare with.", (data.treatment.name,), {"units": count}))
-        read = adoption(data)
-        if isinstance(read, Refused):
-            return read
-        found = read[0]
-    cells = _cells(data, found)
-    if isinstance(cells, Refused):
-        return cells
-    never = bool((cells.start == len(cells.when)).any())
-    made = _effects(cells, compared_with == "not_yet" or not never, base == "universal", progress)
-    if isinstance(made, Refused):
-        return made
-    effects, skipped = made
-    return _answer(data, found, cells, effects, average, (*remarks, *_said(data, cells, skipped, never, compared_with)))
-
-
-def _unsuited(data: Prepared, found: Adoption) -> Refused | None:
-    name = data.treatment.name
-    if found.groups != "units":
-        return Refused("no_unit", "Group-time effects follow units over time, and the spec names no unit.", {},
-                       "Name the unit, or use method='twfe'.")
-    if found.kind in ("switching", "dose"):
-        what = "switches off again" if found.kind == "switching" else "is a dose"
-        return Refused("treatment_switches", f"{name!r} {what}; group-time effects are for treatments that start and "
-                       "stay.", {"kind": found.kind}, "Use method='twfe'.")
-    pairs = found.unit * (found.period.max() + 1) + found.period
-    twice = len(pairs) - len(np.unique(pairs))
-    if twice:
-        return Refused("repeated_rows", f"{twice:,} rows are a second row of a unit in one period.", {"rows": twice},
-                       "Average them first, or name a finer unit; or use method='twfe'.")
-    return None
-
-
-def _cells(data: Prepared, found: Adoption) -> _Cells | Refused:
+    ready = starting(data, "group-time effects are", sampled=True)
+    if isinstance(ready, Refused):
+        return ready
+    data, found, remarks = ready
     controls = data.features(1)
     if isinstance(controls, Refused):
         return controls
-    units, periods = int(found.unit.max()) + 1, int(found.period.max()) + 1
-    outcome, when = np.full((units, periods), np.nan), np.unique(found.time)
-    outcome[found.unit, found.period] = data.outcome
-    row = np.full((units, periods), -1)
-    row[found.unit, found.period] = np.arange(data.n)
-    start = np.full(units, periods)
-    start[found.unit] = np.searchsorted(when, np.where(np.isfinite(found.first), found.first, np.inf))
-    total = np.bincount(found.unit, weights=data.w, minlength=units) / np.bincount(found.unit, minlength=units)
-    return _Cells(outcome, start, when, total / total.mean(), lambda t, who: controls.matrix[row[who, t]])
+    sampled = found.groups != "units" or several(found)
+    cells = (section_cells if sampled else panel_cells)(data, found, controls.matrix)
+    never = bool((cells.start == len(cells.when)).any())
+    made = _effects(cells, compared_with == "not_yet" or not never, base == "universal", adjust, progress)
+    if isinstance(made, Refused):
+        return made
+    effects, skipped = made
+    said = _said(data, cells, skipped, never, compared_with)
+    if sampled:
+        said = (Remark("repeated_sections", "Rows are taken as samples of those that start together, a new one in each "
+                       "period: people must not move between groups because of the treatment.",
+                       (data.treatment.name,), {"groups": found.groups}), *said)
+    return _answer(data, found, cells, effects, average, (*remarks, *said))
 
 
 def _effects(
-    cells: _Cells, not_yet: bool, universal: bool, progress: Progress
+    cells: Cells, not_yet: bool, universal: bool, adjust: str, progress: Progress
 ) -> tuple[GroupTime, list[tuple[int, int, str]]] | Refused:
     """Every group and time that can be compared, and those that cannot, with the reason."""
-    units, periods = cells.outcome.shape
+    periods = len(cells.when)
     groups = np.unique(cells.start[cells.start < periods])
-    seen = np.isfinite(cells.outcome)
     found: list[tuple[int, int, float, np.ndarray]] = []
     skipped: list[tuple[int, int, str]] = []
     progress.begin("groups and times", len(groups) * periods)
@@ -168,14 +124,11 @@ def _effects(
                     continue
                 treated = cells.start == g
                 other = cells.start > max(t, before, g if t < g else 0) if not_yet else cells.start == periods
-                who = np.flatnonzero((treated | (other & ~treated)) & seen[:, t] & seen[:, before])
-                one = _one(cells, who, treated[who], t, before)
+                one = cells.compare(treated, other & ~treated, t, before, adjust)
                 if one is None:
                     skipped.append((g, t, "nobody to compare with, or controls that tell the two apart"))
                     continue
-                psi = np.zeros(units)
-                psi[who] = one[1] * units / len(who)
-                found.append((g, t, one[0], psi))
+                found.append((g, t, *one))
     finally:
         progress.end()
     if not any(t >= g for g, t, _, _ in found):
@@ -186,17 +139,7 @@ def _effects(
     return GroupTime(group, time, values, np.column_stack([f[3] for f in found])), skipped
 
 
-def _one(
-    cells: _Cells, who: np.ndarray, treated: np.ndarray, t: int, before: int
-) -> tuple[float, np.ndarray] | None:
-    if not len(who):
-        return None
-    weights = cells.weights[who]
-    change = cells.outcome[who, t] - cells.outcome[who, before]
-    return changes(change, treated, cells.controls(min(t, before), who), weights / weights.mean())
-
-
-def averaged(cells: _Cells, effects: GroupTime, chosen: np.ndarray, within: np.ndarray | None = None) -> tuple[
+def averaged(cells: Cells, effects: GroupTime, chosen: np.ndarray, within: np.ndarray | None = None) -> tuple[
         float, np.ndarray]:
     """The average of some effects by the groups' shares, and its influence values (units,).
 
@@ -209,7 +152,7 @@ def averaged(cells: _Cells, effects: GroupTime, chosen: np.ndarray, within: np.n
     return float(np.mean([e for e, _ in parts])), np.mean([psi for _, psi in parts], axis=0)
 
 
-def _by_share(cells: _Cells, effects: GroupTime, chosen: np.ndarray) -> tuple[float, np.ndarray]:
+def _by_share(cells: Cells, effects: GroupTime, chosen: np.ndarray) -> tuple[float, np.ndarray]:
     group, values = effects.group[chosen], effects.estimates[chosen]
     inside = cells.weights[:, None] * (cells.start[:, None] == group)
     share = inside.mean(axis=0)
@@ -220,7 +163,7 @@ def _by_share(cells: _Cells, effects: GroupTime, chosen: np.ndarray) -> tuple[fl
     return estimate, effects.influence[:, chosen] @ weight + moved
 
 
-def overall(cells: _Cells, effects: GroupTime, average: str) -> tuple[float, np.ndarray]:
+def overall(cells: Cells, effects: GroupTime, average: str) -> tuple[float, np.ndarray]:
     """One of the averages of section 3.1 over the effects after the start, and its influence values (units,)."""
     after = effects.time >= effects.group
     if average == "dynamic":
@@ -236,15 +179,13 @@ def overall(cells: _Cells, effects: GroupTime, average: str) -> tuple[float, np.
 
 
 def _answer(
-    data: Prepared, found: Adoption, cells: _Cells, effects: GroupTime, average: str, remarks: tuple[Remark, ...]
+    data: Prepared, found: Adoption, cells: Cells, effects: GroupTime, average: str, remarks: tuple[Remark, ...]
 ) -> Answer:
     since = effects.time - effects.group
     steps = np.unique(since)
     parts = [overall(cells, effects, average), *(averaged(cells, effects, since == e) for e in steps)]
     units = len(cells.start)
-    influence = np.column_stack([psi for _, psi in parts])
-    # A unit's values sit on its rows, so that sums by unit, or by clusters of units, give them back.
-    spread = influence[found.unit] * (data.n / units / np.bincount(found.unit))[found.unit, None]
+    spread = cells.on_rows(np.column_stack([psi for _, psi in parts]))
     when = cells.when
     return Answer(
         data, estimates=np.array([e for e, _ in parts]), influence=spread, remarks=remarks,
@@ -263,7 +204,7 @@ def _answer(
 
 
 def _said(
-    data: Prepared, cells: _Cells, skipped: list[tuple[int, int, str]], never: bool, compared_with: str
+    data: Prepared, cells: Cells, skipped: list[tuple[int, int, str]], never: bool, compared_with: str
 ) -> tuple[Remark, ...]:
     name, out = data.treatment.name, []
     if not never and compared_with == "never":

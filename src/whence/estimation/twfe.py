@@ -29,6 +29,7 @@ from whence.stats.regress import ols
 
 FEWEST_PLACEBOS = 9
 MOST_DUMMIES = 200  # periods that enter as columns of their own; more are taken out with the units
+LEVERAGE = ("HC2", "HC3", "CR2", "CR3", "wild")  # covariances that need all columns to see each row's leverage
 NOTHING = 1e-9  # part of a column's length that the fixed effects may leave of one that follows from them
 FORBIDDEN = 0.1  # share of comparisons with the already treated that is worth a warning
 
@@ -69,7 +70,7 @@ def twfe(
     """Least squares of the outcome on the treatment in force, unit and period effects, and controls.
 
     Without a unit the groups take its place (repeated cross-sections). Units take themselves out of every column;
-    periods enter as columns (up to 200 of them), so that the small-sample corrections see them. With staggered starts
+    periods enter as columns (up to 200 of them) where small-sample corrections must see them. With staggered starts
     the weights that this regression gives to the effects of units and times are reported: the share of comparisons with
     units already treated (Goodman-Bacon 2021, theorem 1, balanced panels) and of negative weights (de Chaisemartin and
     D'Haultfoeuille 2020, theorem 1). Where one unit alone starts treatment, errors, interval and p-value come from
@@ -100,7 +101,7 @@ def _fit(
     if isinstance(controls, Refused):
         return controls
     periods = int(found.period.max()) + 1
-    few = periods <= MOST_DUMMIES
+    few = periods <= MOST_DUMMIES and name in LEVERAGE
     dummies = (found.period[:, None] == np.arange(1, periods)).astype(float) if few else np.zeros((data.n, 0))
     raw = np.column_stack([data.outcome, controls.matrix, dummies, found.status])
     left = absorb(raw, [found.unit] if few else [found.unit, found.period], data.weights)
@@ -155,13 +156,15 @@ def _label(found: Adoption) -> str:
 
 
 def _within(inner: np.ndarray, outer: np.ndarray) -> bool:
-    pairs = np.unique(np.column_stack([inner, outer]), axis=0)
-    return len(pairs) == len(np.unique(inner))
+    """Whether each value of ``inner`` (codes (n,)) has one of ``outer``."""
+    one = np.zeros(int(inner.max()) + 1, dtype=outer.dtype)
+    one[inner] = outer
+    return bool((one[inner] == outer).all())
 
 
 def _lone(found: Adoption) -> int | None:
     """The only unit whose treatment starts, if there is one: clusters then say nothing about its own errors."""
-    if found.groups != "units" or found.kind != "once":
+    if found.groups == "groups" or found.kind != "once":
         return None
     moving = np.unique(found.unit[np.isfinite(found.first) & (found.first > found.time.min())])
     return int(moving[0]) if len(moving) == 1 else None
@@ -202,11 +205,20 @@ def _by_placebos(
 
 
 def _weights(data: Prepared, found: Adoption) -> tuple[dict[str, Any], tuple[Remark, ...]]:
-    """What the regression makes of effects that differ, for staggered starts."""
-    if found.kind != "staggered":
+    """What the regression makes of effects that differ, for staggered starts and treatments that switch off."""
+    if found.kind == "dose":
+        return {}, (Remark("dose", f"{data.treatment.name} is a dose: the effect is that of one more unit, taken to be "
+                           "the same for everybody, at every dose and at every time.", (data.treatment.name,)),)
+    if found.kind == "once":
         return {}, ()
     treatment = absorb(found.status[:, None], [found.unit, found.period], data.weights).columns[:, 0]
     negative = negative_share(treatment, found.status, data.w)
+    if found.kind == "switching":
+        return {"negative_weights": negative}, (Remark(
+            "switches_off", f"{data.treatment.name} also switches off. The regression takes its effect to end then and "
+            "to be the same for everybody and at every time" + (f"; {negative:.0%} of the weight that it gives to "
+            "effects is negative" if negative > 0 else "") + ". method='switchers' compares only those that switch "
+            "with those that stay.", (data.treatment.name,), {"share": negative}),)
     parts = bacon(data.outcome, found.unit, found.period, found.first, found.time)
     told: dict[str, Any] = {"negative_weights": negative}
     share = negative

@@ -1,21 +1,41 @@
-"""The effect on the treated from changes over time, doubly robust: the two-period building block."""
+"""The effect on the treated from changes over time, doubly robust: the two-period building block.
+
+Sant'Anna and Zhao (2020) for units seen twice (``changes``) and for rows of two samples (``sections``).
+"""
 
 from __future__ import annotations
+
+from dataclasses import dataclass
 
 import numpy as np
 
 from whence.stats.logit import logit
 
+HOW = ("doubly_robust", "improved", "regression", "weighting")
+LARGEST_CHANCE = 1 - 1e-6
+STEPS = 60  # of Newton's method for the tilt
+
+
+@dataclass(frozen=True)
+class _Odds:
+    """values: (n,), chance over one less chance of treatment, weights included, zero on the treated. slopes: (n, k),
+    what each row does to the coefficients behind them."""
+
+    values: np.ndarray
+    slopes: np.ndarray
+
 
 def changes(
-    change: np.ndarray, treated: np.ndarray, controls: np.ndarray, weights: np.ndarray
+    change: np.ndarray, treated: np.ndarray, controls: np.ndarray, weights: np.ndarray, how: str = "doubly_robust"
 ) -> tuple[float, np.ndarray] | None:
     """Effect on the treated of a change (n,), and influence values (n,) with mean zero; None when it cannot be had.
 
     treated: boolean (n,). controls: (n, k), without intercept, from before the treatment. weights: (n,), mean 1.
-    Without controls the difference of two means; with them Sant'Anna and Zhao (2020), equation 2.6: a logit for the
-    chance of treatment, least squares for the change of the untreated, and influence values that allow for both having
-    been estimated.
+    Without controls the difference of two means. With them, by ``how`` (Sant'Anna and Zhao 2020): ``"doubly_robust"``,
+    equation 2.6, by a logit for the chance of treatment and least squares for the change of the untreated;
+    ``"improved"``, section 3.1, where the odds balance the controls exactly and least squares uses them, so that the
+    error is right when either model is; ``"regression"``, equation 2.2 with the model of the outcome alone;
+    ``"weighting"``, equation 4.1, with odds that sum to one.
     """
     d = treated.astype(float)
     if not treated.any() or treated.all():
@@ -28,28 +48,121 @@ def changes(
     x = np.column_stack([np.ones(len(d)), controls])
     if (~treated).sum() <= x.shape[1] or treated.sum() < 2:
         return None
-    return _doubly_robust(change, d, x, weights)
+    odds = _odds(x, d, weights, how)
+    if odds is None:
+        return None
+    line = _line(x, change, odds.values if how == "improved" else weights * (1 - d)) if how != "weighting" else None
+    if line is None and how != "weighting":
+        return None
+    own = weights * d
+    rest, by_line = (change, np.zeros_like(x)) if line is None else line
+    mean_own, psi_own = _mean(rest, own, x, None, by_line)
+    if how == "regression":
+        return mean_own, psi_own
+    mean_other, psi_other = _mean(rest, odds.values, x, odds.slopes, by_line)
+    return mean_own - mean_other, psi_own - psi_other
 
 
-def _doubly_robust(change: np.ndarray, d: np.ndarray, x: np.ndarray, w: np.ndarray) -> tuple[float, np.ndarray] | None:
-    n = len(d)
+def sections(
+    outcome: np.ndarray, treated: np.ndarray, after: np.ndarray, controls: np.ndarray, weights: np.ndarray,
+    how: str = "doubly_robust",
+) -> tuple[float, np.ndarray] | None:
+    """The same from two samples, one before and one ``after`` (boolean (n,)), of people whose make-up stays the same.
+
+    The locally efficient estimator of Sant'Anna and Zhao (2020), equation 3.4, with lines of its own for each group and
+    time; ``"improved"`` section 3.2; ``"regression"`` and ``"weighting"`` as above. controls: (n, k), may be without
+    columns: then the difference of four means.
+    """
+    d, x = treated.astype(float), np.column_stack([np.ones(len(treated)), controls])
+    how = how if x.shape[1] > 1 else "regression"
+    corners = {(g, t): (treated == bool(g)) & (after == bool(t)) for g in (0, 1) for t in (0, 1)}
+    if min(c.sum() for c in corners.values()) <= x.shape[1] - (x.shape[1] == 1):
+        return None
+    odds = _odds(x, d, weights, how)
+    if odds is None:
+        return None
+    nothing = (outcome, np.zeros_like(x))
+    total, psi = 0.0, np.zeros(len(d))
+    for (g, t), inside in corners.items():
+        sign = 1.0 if g == t else -1.0
+        share = (odds.values if not g and how != "regression" else weights) * inside
+        modelled = how != "weighting" and not (g and how == "regression")
+        base = odds.values * inside if how == "improved" and not g else weights * inside
+        line = _line(x, outcome, base) if modelled else nothing
+        if line is None:
+            return None
+        rest, by_line = line
+        if modelled:  # what the line says of all the treated
+            mean, part = _mean(outcome - rest, weights * d, x, None, -by_line)
+            total, psi = total + sign * mean, psi + sign * part
+        if not (how == "regression" and not g):
+            slopes = odds.slopes if not g else None
+            mean, part = _mean(rest, share, x, slopes, by_line)
+            total, psi = total + sign * mean, psi + sign * part
+    return total, psi
+
+
+def _mean(
+    rest: np.ndarray, share: np.ndarray, x: np.ndarray, slopes: np.ndarray | None, by_line: np.ndarray
+) -> tuple[float, np.ndarray]:
+    """The mean of ``rest`` with weights ``share`` (n,) and its influence values, those of the odds' coefficients
+    (``slopes``) and of the line taken from ``rest`` (``by_line``) included."""
+    n, size = len(rest), float(share.mean())
+    mean = float(share @ rest) / (n * size)
+    psi = share * (rest - mean) - by_line @ (share @ x / n)
+    if slopes is not None:
+        psi = psi + slopes @ ((share * (rest - mean)) @ x / n)
+    return mean, psi / size
+
+
+def _line(x: np.ndarray, y: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
+    """Least squares with weights ``base`` (n,): what it leaves of ``y`` in every row, and what each row does to its
+    coefficients (n, k)."""
+    gram = x.T @ (x * base[:, None]) / len(y)
+    if np.linalg.matrix_rank(gram, hermitian=True) < x.shape[1]:
+        return None
+    bread = np.linalg.inv(gram)
+    rest = y - x @ (bread @ (x.T @ (base * y)) / len(y))
+    return rest, (base * rest)[:, None] * x @ bread
+
+
+def _odds(x: np.ndarray, d: np.ndarray, w: np.ndarray, how: str) -> _Odds | None:
+    if how == "regression":
+        return _Odds(w * (1 - d), np.zeros_like(x))
+    if how == "improved":
+        return _tilted(x, d, w)
     fit = logit(x, d, w)
     if fit.problem is not None:
         return None
-    chance = np.clip(fit.probabilities[:, 1], 1e-12, 1 - 1e-6)
-    base = w * (1 - d)
-    gram = x.T @ (x * base[:, None]) / n
-    if np.linalg.matrix_rank(gram) < x.shape[1]:
+    chance = np.clip(fit.probabilities[:, 1], 1e-12, LARGEST_CHANCE)
+    curve = np.linalg.pinv(x.T @ (x * (w * chance * (1 - chance))[:, None]) / len(d))
+    return _Odds(w * (1 - d) * chance / (1 - chance), (w * (d - chance))[:, None] * x @ curve)
+
+
+def _tilted(x: np.ndarray, d: np.ndarray, w: np.ndarray) -> _Odds | None:
+    """Odds exp(x'g) of the untreated that give the sums of ``x`` among the treated (Graham, Pinto and Egel 2012), by
+    Newton's method on the convex function whose slope they are."""
+    n, k = x.shape
+    scale = np.sqrt((x**2).mean(axis=0))
+    z, target = x / scale, (w * d) @ (x / scale) / n
+
+    def value(g: np.ndarray) -> float:
+        return float((w * (1 - d)) @ np.exp(np.minimum(z @ g, 700.0)) / n - target @ g)
+
+    g = np.zeros(k)
+    g[0] = np.log((w @ d) / (w @ (1 - d)))
+    for _ in range(STEPS):
+        odds = w * (1 - d) * np.exp(z @ g)
+        gradient, curve = odds @ z / n - target, z.T @ (z * odds[:, None]) / n
+        if np.abs(gradient).max() <= 1e-12 * max(1.0, float(np.abs(target).max())):
+            break
+        step, size, now = np.linalg.pinv(curve, hermitian=True) @ gradient, 1.0, value(g)
+        while value(g - size * step) > now - 1e-4 * size * float(gradient @ step) and size > 1e-8:
+            size /= 2
+        g = g - size * step
+        if np.abs(z @ g).max() > 100:
+            return None
+    if np.abs(gradient).max() > 1e-8 * max(1.0, float(np.abs(target).max())):
         return None
-    bread = np.linalg.inv(gram)
-    slope = bread @ (x.T @ (base * change)) / n
-    rest = change - x @ slope
-    by_line = (base * rest)[:, None] * x @ bread
-    curve = np.linalg.pinv(x.T @ (x * (w * chance * (1 - chance))[:, None]) / n)
-    by_logit = (w * (d - chance))[:, None] * x @ curve
-    own, other = w * d, w * (1 - d) * chance / (1 - chance)
-    mean_own, mean_other = float(own @ rest / own.sum()), float(other @ rest / other.sum())
-    psi_own = own * (rest - mean_own) - by_line @ (own @ x / n)
-    psi_other = (other * (rest - mean_other) + by_logit @ ((other * (rest - mean_other)) @ x / n)
-                 - by_line @ (other @ x / n))
-    return mean_own - mean_other, psi_own / own.mean() - psi_other / other.mean()
+    curve = np.linalg.pinv(z.T @ (z * odds[:, None]) / n, hermitian=True)
+    return _Odds(odds, (w * d - odds)[:, None] * z @ curve / scale)
