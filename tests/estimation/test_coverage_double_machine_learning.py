@@ -59,15 +59,15 @@ def rare_truth():
     return float(weights @ (logistic(-1.9 + 0.7 * nodes) - logistic(-2.5 + 0.7 * nodes)) / weights.sum())
 
 
-def dose(rng, n, hard=False):
-    """A dose with effect 1; hard: curved in the controls, errors that grow with what is left of the dose, groups of ten
-    rows alike."""
+def dose(rng, n, hard=False, loud=0.3):
+    """A dose with effect 1; hard: curved in the controls, errors that grow with what is left of the dose (by the
+    exponential of ``loud`` times it), groups of ten rows alike."""
     x = rng.normal(size=(n, 3))
     shared = np.repeat(rng.normal(size=(n // 10, 2)), 10, axis=0) if hard else np.zeros((n, 2))
     bend = x[:, 0] ** 2 if hard else x[:, 0]
     own = shared[:, 0] + rng.normal(size=n)
     t = bend + own
-    y = t + 2 * bend + x[:, 1] + shared[:, 1] + rng.normal(size=n) * (np.exp(0.3 * own) if hard else 1.0)
+    y = t + 2 * bend + x[:, 1] + shared[:, 1] + rng.normal(size=n) * (np.exp(loud * own) if hard else 1.0)
     return {"t": t, "y": y, "a": x[:, 0], "b": x[:, 1], "c": x[:, 2], "g": np.repeat(np.arange(n // 10), 10)}
 
 
@@ -135,8 +135,8 @@ def test_easy(name):
     assert 0.93 <= share <= 0.97
 
 
-def hard(make):
-    return lambda rng, n: make(rng, n, True)
+def hard(make, **more):
+    return lambda rng, n: make(rng, n, True, **more)
 
 
 # The mean of x0 over the treated of ``arms(hard=True)``, by quadrature over the direction that decides treatment.
@@ -154,7 +154,9 @@ HARD = {
     "aipw ATC": (hard(arms), 600, SPEC.replace(quantity="ATC"), "aipw", 1 + 0.5 * tilt(-1), BENT),
     "tmle rare outcome": (rare, 600, SPEC, "tmle", rare_truth(), LINEAR),
     "aipw rare outcome": (rare, 600, SPEC, "aipw", rare_truth(), LINEAR),
-    "partially_linear, clusters": (hard(dose), 800, SPEC.replace(cluster="g"), "partially_linear", 1.0, BENT),
+    **{f"partially_linear, {n // 10} clusters, noise {loud}": (
+        hard(dose, loud=loud), n, SPEC.replace(cluster="g"), "partially_linear", 1.0, BENT)
+       for n in (300, 500, 800) for loud in (0.3, 0.6)},
     "late": (hard(lot), 1500, BY_LOT, "late", 1.0, LINEAR),
     "partially_linear_iv": (hard(push), 400, BY_LOT, "partially_linear_iv", 1.0, BENT),
 }

@@ -168,3 +168,45 @@ def test_all_folds_at_once_is_each_fold_by_itself(name, weighted):
         use = train & (fold != k)
         apart[fold == k] = learner.numbers(X[use], Y[use], w[use], X[fold == k], 0)
     assert found == pytest.approx(apart, abs=1e-9 if name == "linear" else 0.05)
+
+
+def grown_by_hand(matrix, target, fold, train, w, trees, rate, leaves, seed=0):
+    from sklearn.ensemble import HistGradientBoostingRegressor
+
+    out = np.zeros(len(target))
+    for k in range(fold.max() + 1):
+        use, new = train & (fold != k), fold == k
+        model = HistGradientBoostingRegressor(learning_rate=rate, max_iter=trees, max_leaf_nodes=leaves,
+                                              l2_regularization=1.0, early_stopping=False, random_state=seed)
+        out[new] = model.fit(matrix[use], target[use], w[use]).predict(matrix[new])
+    return out
+
+
+@pytest.mark.parametrize("strong", [False, True])
+def test_boosting_grows_as_many_trees_as_predict_best_out_of_fold(strong):
+    """Each number of trees tried fitted from scratch: the answer is the best until one more step does not help."""
+    rng = np.random.default_rng(1)
+    x, w = rng.normal(size=(400, 4)), rng.uniform(0.5, 2, 400)
+    y = np.sin(2 * x[:, 0]) * (8 if strong else 0.3) + x[:, 1] + rng.normal(size=400) * (0.3 if strong else 1)
+    fold, train = folds(4, np.zeros(400, dtype=int)), rng.random(400) < 0.8
+    found = LEARNERS["boosting"].numbers_by_fold(Rows.of(x, fold, train, w), y)
+    tried = [grown_by_hand(x, y, fold, train, w, trees, 0.2, 4) for trees in (12, 25, 50, 100)]
+    losses = [(w * train) @ (each - y) ** 2 for each in tried]
+    last = next((j for j in (1, 2) if int(np.argmin(losses[: j + 1])) != j), 3)
+    best = int(np.argmin(losses[: last + 1]))
+    assert np.allclose(found, tried[best], atol=1e-8)
+    assert (best >= 2) if strong else (best <= 1)
+
+
+def test_boosted_chances_out_of_fold():
+    rng = np.random.default_rng(2)
+    x = rng.normal(size=(600, 3))
+    codes = np.clip(np.digitize(3 * (x[:, 0] > 0) + rng.logistic(size=600), [0.0, 2.0]), 0, 2)
+    fold, ones, every = folds(5, codes), np.ones(600), np.ones(600, dtype=bool)
+    by_fold = LEARNERS["boosting"].classes_by_fold
+    found = by_fold(Rows.of(x, fold, every, ones), codes, 3)
+    assert found.shape == (600, 3) and np.allclose(found.sum(axis=1), 1)
+    assert ((found - np.eye(3)[codes]) ** 2).sum() < 0.95 * ((np.bincount(codes) / 600 - np.eye(3)[codes]) ** 2).sum()
+    only = np.where(fold == 0, 2, np.minimum(codes, 1))  # a class that no fit for fold 0 sees
+    assert by_fold(Rows.of(x, fold, every, ones), only, 3) is None
+    assert by_fold(Rows.of(x[:, :0], fold, every, ones), codes, 3) is None

@@ -10,6 +10,7 @@ from whence.core.result import Refused, Remark
 from whence.estimation.prepare import Prepared
 
 LOW = 0.02  # a probability below this part of the arm's share counts as no chance of being in the arm
+CONFIDENCE = 0.99  # with which a group is said to be hardly ever in an arm
 REFUSED_SHARE = 0.25  # of the people asked about
 WARNED_SHARE = 0.02
 FEWEST = 5.0  # effective rows an arm's weighted mean must rest on (when it has at least 25)
@@ -66,7 +67,8 @@ def require_overlap(
 
     probabilities: (n, arms), of each arm given the controls. floor: smallest chances the weights use, by
     arm. Lacking are those of the people asked about (everyone, the treated or the controls; for the ATO everyone,
-    weighted by h) whose probability of an arm they are compared with is below 2 % of that arm's share.
+    weighted by h) whose probability of an arm they are compared with is below 2 % of that arm's share, or who are among
+    the least likely of whom, as ``hardly_ever`` sees, too few are in that arm: a fitted probability is seldom 0.
     """
     t = data.treatment
     remarks = []
@@ -97,7 +99,9 @@ def _pair(data: Prepared, probabilities: np.ndarray, arm: int, floor: np.ndarray
     needed = {"ATT": (0,), "ATC": (arm,)}.get(quantity, (0, arm))
     lacking = np.zeros(data.n, dtype=bool)
     for b in needed:
-        lacking |= probabilities[:, b] < LOW * (w @ (t.codes == b)) / data.n
+        least = LOW * float(w @ (t.codes == b)) / data.n
+        lacking |= probabilities[:, b] < least
+        lacking |= hardly_ever(probabilities[:, b], t.codes == b, least)
     sizes, effective, largest = {}, {}, {}
     for b in (0, arm):
         inside = t.codes == b
@@ -109,6 +113,25 @@ def _pair(data: Prepared, probabilities: np.ndarray, arm: int, floor: np.ndarray
         "share_without_counterpart": float(asked @ lacking / asked.sum()),
         "sizes": sizes, "effective_sizes": effective, "largest_weight_share": largest,
     }
+
+
+def hardly_ever(chance: np.ndarray, inside: np.ndarray, least: float) -> np.ndarray:
+    """Boolean (n,): the largest group of rows with the smallest ``chance`` (n,) of an arm in which so few are in it
+    (``inside``, boolean (n,)) that their true share is below ``least`` with 99 % confidence (Poisson).
+
+    Groups are the least likely hundredth of the rows, two hundredths and so on.
+    """
+    from scipy.special import gammaincinv
+
+    n = len(chance)
+    order = np.argsort(chance, kind="stable")
+    size = np.unique(np.ceil(n * np.arange(1, 100) / 100).astype(int))
+    size = size[size < n]
+    seen = np.cumsum(inside[order])[size - 1]
+    sure = np.flatnonzero(gammaincinv(seen + 1.0, CONFIDENCE) < least * size)
+    if not len(sure):
+        return np.zeros(n, dtype=bool)
+    return chance < chance[order[size[sure[-1]]]]
 
 
 def _summary(data: Prepared, probabilities: np.ndarray) -> dict[str, Any]:

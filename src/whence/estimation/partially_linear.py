@@ -12,7 +12,7 @@ from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.estimation.crossfit import CrossFitter
-from whence.estimation.inference import Answer
+from whence.estimation.inference import Answer, Errors
 from whence.estimation.interactive import (
     N_FOLDS,
     N_SPLITS,
@@ -25,6 +25,7 @@ from whence.estimation.interactive import (
     outcome_classifies,
     predicted_outcome,
 )
+from whence.estimation.linear_errors import described
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
 from whence.estimation.regression import dropped_controls
@@ -60,6 +61,8 @@ CARD = Card(
     citations=(
         "Robinson (1988), Root-N-consistent semiparametric regression, Econometrica 56",
         "Chernozhukov et al. (2018), Double/debiased machine learning, Econometrics Journal 21",
+        "Bell and McCaffrey (2002), Bias reduction in standard errors for linear regression with multi-stage samples, "
+        "Survey Methodology 28",
     ),
     function="whence.estimation.partially_linear:partially_linear",
     quantities=("ATE",),
@@ -75,7 +78,8 @@ def partially_linear(
     With l(x) the outcome and m(x) the treatment given the controls, from other folds, u = y - l and v = d - m, the
     orthogonal score is (u - theta v) v (Chernozhukov et al. 2018, eq. 4.4). The score of a row or cluster is divided by
     one less its share of the sum of v^2, as in HC3 (the answer without it, Bell and McCaffrey 2002), with the factor
-    G / (G - 1) for clusters; splits are combined by the median.
+    G / (G - 1) for clusters, and the t distribution has the degrees of freedom that these errors would have with rows
+    alike and independent (see ``freedom``); splits are combined by the median.
 
     Refused: ``several_arms``, ``too_few_rows``, ``no_controls``, ``more_features_than_rows``, ``too_few_clusters``,
     ``treatment_is_control``. Raises ``WhenceError`` (``bad_learner``, ``unknown_learner``, ``not_installed``).
@@ -86,17 +90,19 @@ def partially_linear(
     made = residuals(data, {t.name: t.values}, outcome_learner, treatment_learner, n_folds, n_splits, seed, progress)
     if isinstance(made, Refused):
         return made
-    w, scored, found = data.w, [], []
+    w, scored, found, df = data.w, [], [], []
     for run in made.runs:
         u, v = run.outcome, run.others[:, 0] / t.step
         mass = float(w @ v**2) / data.n
         theta = float(w @ (u * v)) / data.n / mass
         influence = w * v * (u - theta * v) / mass
-        room = 1 - leverage(w * v**2, data.clusters)
-        scored.append((np.array([theta]), (influence / room)[:, None]))
+        share = leverage(w * v**2, data.clusters)
+        scored.append((np.array([theta]), (influence / (1 - share))[:, None]))
+        df.append(freedom(share, data.clusters))
         found.append(partially_linear_elements(u - theta * v, v, influence, w, data.clusters))
     estimates, influence, by_split = combined(data, scored)
-    return Answer(data, estimates, influence, remarks=made.remarks, diagnostics=by_split | {
+    return Answer(data, estimates, influence, remarks=made.remarks, errors=errors_of(data, float(np.median(df))),
+                  diagnostics=by_split | {
         "n_folds": made.n_folds, "n_splits": len(made.runs), "learned": made.runs[0].learned,
         "omitted_variable": median_elements(found), "controls_dropped": list(made.dropped[:60]),
         "treatment_explained": 1 - float(np.median([run.left[0] for run in made.runs])),
@@ -111,6 +117,28 @@ def leverage(squares: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
         squares = np.bincount(codes, squares)[codes]
         return np.minimum(squares / squares[np.unique(codes, return_index=True)[1]].sum(), 0.5)
     return np.minimum(squares / squares.sum(), 0.5)
+
+
+def freedom(share: np.ndarray, clusters: np.ndarray | None) -> float:
+    """Degrees of freedom of the jackknife variance of one slope, by the ``leverage`` (n,) of each row's unit.
+
+    Satterthwaite's rule under independent errors of equal variance (Bell and McCaffrey 2002; Pustejovsky and Tipton
+    2018, equation 15): with h the shares of the units, p = h / (1 - h)^2 and b = h / (1 - h), the variance is a
+    quadratic form with the matrix diag(p) - b b', whose trace squared over the sum of its squares these are.
+    """
+    h = share if clusters is None else share[np.unique(clusters, return_index=True)[1]]
+    p, b = h / (1 - h) ** 2, h / (1 - h)
+    trace = float((p - b**2).sum())
+    squares = float((p**2 - 2 * p * b**2).sum() + (b @ b) ** 2)
+    return max(trace**2 / squares, 1.0) if squares > 0 else 1.0
+
+
+def errors_of(data: Prepared, df: float) -> Errors | None:
+    """The jackknife errors in words, with their degrees of freedom; None where the data have errors of their own."""
+    if data.dependence is not None:
+        return None
+    name = "HC3" if data.clusters is None else "CR3"
+    return Errors(name, described(data, name, df), np.array([df]))
 
 
 @dataclass(frozen=True)

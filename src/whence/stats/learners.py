@@ -7,7 +7,6 @@ not depend on how many there are.
 
 from __future__ import annotations
 
-import functools
 import inspect
 import pickle
 import threading
@@ -19,8 +18,11 @@ from typing import Any
 import numpy as np
 
 from whence.core.errors import WhenceError, unknown_name
+from whence.stats import boosting
+from whence.stats.boosting import MANY_ROWS as MANY_ROWS
 from whence.stats.foldwise import Rows, least_squares, logistic, ridge, ridge_logistic
 from whence.stats.logit import multinomial
+from whence.stats.one_thread import one_thread
 from whence.stats.regress import ols
 
 # (features, target, weights, new features, seed) -> predictions (m,), or probabilities (m, classes)
@@ -32,7 +34,6 @@ ClassesByFold = Callable[[Rows, np.ndarray, int], np.ndarray | None]
 
 SMALL_PENALTY = 0.01  # keeps logit nuisances finite under separation; nothing to a fit that is finite anyway
 CLOSE = 1e-4  # Newton converges quadratically: the step after this one would be about its square
-MANY_ROWS = 5_000
 
 
 @dataclass(frozen=True)
@@ -82,14 +83,6 @@ def linear_classes_by_fold(rows: Rows, codes: np.ndarray, k: int) -> np.ndarray 
     return logistic(rows, codes, k, SMALL_PENALTY)
 
 
-def _boosting(rows: int, seed: int) -> dict[str, Any]:
-    few = rows < MANY_ROWS
-    return {
-        "learning_rate": 0.2 if few else 0.1, "max_iter": 30 if few else 150, "max_leaf_nodes": 6 if few else 15,
-        "min_samples_leaf": 20, "l2_regularization": 1.0, "early_stopping": False, "random_state": seed,
-    }
-
-
 def _sklearn(make: Callable[[int, int], Any]) -> Callable[..., np.ndarray]:
     """A learner's function from ``make(rows, seed)``, an unfitted scikit-learn estimator."""
 
@@ -98,18 +91,6 @@ def _sklearn(make: Callable[[int, int], Any]) -> Callable[..., np.ndarray]:
         return fit_predict(make(len(x), seed), x, target, w, new, classes[0] if classes else None)
 
     return predict
-
-
-def _boosted_numbers(rows: int, seed: int) -> Any:
-    from sklearn.ensemble import HistGradientBoostingRegressor
-
-    return HistGradientBoostingRegressor(**_boosting(rows, seed))
-
-
-def _boosted_classes(rows: int, seed: int) -> Any:
-    from sklearn.ensemble import HistGradientBoostingClassifier
-
-    return HistGradientBoostingClassifier(**_boosting(rows, seed))
 
 
 def _lasso_numbers(rows: int, seed: int) -> Any:
@@ -171,7 +152,8 @@ def _lightgbm(kind: str) -> Callable[[int, int], Any]:
 LEARNERS: dict[str, Learner] = {
     "linear": Learner("linear", 1, linear_numbers, linear_classes, least_squares, linear_classes_by_fold),
     "quadratic": Learner("quadratic", 2, linear_numbers, linear_classes, least_squares, linear_classes_by_fold),
-    "boosting": Learner("boosting", 0, _sklearn(_boosted_numbers), _sklearn(_boosted_classes)),
+    "boosting": Learner("boosting", 0, _sklearn(boosting.boosted_numbers), _sklearn(boosting.boosted_classes),
+                        boosting.numbers_by_fold, boosting.classes_by_fold),
     "lasso": Learner("lasso", 2, _sklearn(_lasso_numbers), _sklearn(_penalised_classes(1.0))),
     "ridge": Learner("ridge", 2, _sklearn(_ridge_numbers), _sklearn(_penalised_classes(0.0)), ridge, ridge_logistic),
     "lightgbm": Learner("lightgbm", 0, _sklearn(_lightgbm("LGBMRegressor")), _sklearn(_lightgbm("LGBMClassifier"))),
@@ -256,7 +238,7 @@ def fit_predict(
         if k is None:
             return np.full(len(new), np.average(target, weights=w))
         return np.tile(np.bincount(target, weights=w, minlength=k) / w.sum(), (len(new), 1))
-    with _one_thread():
+    with one_thread():
         weighted = {} if np.ptp(w) == 0 else _weight_argument(estimator, w)
         estimator.fit(x, target, **weighted)
         if k is None:
@@ -278,18 +260,6 @@ def _weight_argument(estimator: Any, w: np.ndarray) -> dict[str, np.ndarray]:
             code="bad_learner", value=type(estimator).__name__, hint="Use a learner whose fit takes sample_weight.",
         )
     return {"sample_weight": w}
-
-
-def _one_thread() -> Any:
-    return _thread_controller().limit(limits=1, user_api="openmp")
-
-
-@functools.cache
-def _thread_controller() -> Any:
-    import sklearn.ensemble  # noqa: F401  its OpenMP library must be loaded before the controller looks
-    from threadpoolctl import ThreadpoolController
-
-    return ThreadpoolController()
 
 
 def simplex_weights(predictions: np.ndarray, target: np.ndarray, w: np.ndarray) -> np.ndarray:
