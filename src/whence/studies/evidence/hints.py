@@ -104,7 +104,7 @@ SURROUNDINGS = _hints(
     (2.0, rf"{_LOCAL} (?:\w+ ){{0,2}}(?:unemployment|rate|budget|policy|price|tax|supply|availability|capacity|density|"
           r"conditions?|spending|funding|demand|climate|programs?|coverage)\b|"
           rf"{_SERVE} (?:\w+ )?(?:experience|availability|training|quality|skill|number|ratio|density)"),
-    (1.5, r"\b(?:new |recent )?(?:policy|policies|legislation|regulations?|law|reform|initiative)\b(?! (?:holder|"
+    (1.5, r"^[^.]*\b(?:policy|policies|legislation|regulations?|law|reform|initiative)\b(?! (?:holder|"
           r"support))|"
           r"\b(?:media|advertis\w+|campaign) (?:coverage|intensity|spending|exposure)\b|\bwaiting (?:time|list)|"
           r"\baccess(?:ibility)? (?:to|of)\b|\bquality of (?:the )?(?:school|hospital|clinic|provider|facilit)\w*|"

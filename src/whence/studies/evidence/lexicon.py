@@ -96,7 +96,8 @@ CUES: tuple[Cue, ...] = (
               r"(?! (?:panel|play|les))|\binstruments? for\b|\binstrument(?:ed|s) (?:by|with|using)\b"),
         (3.5, r"\b(?:non|im|in)?-?complian(?:ce|t|ts)\b|\bcompliers?\b|\b(?:did|do|does) not (?:all )?comply\b|"
               r"\bnot (?:all|every(?:one|body)?) (?:\w+ ){0,6}(?:assigned|offered|invited|encouraged|selected)"),
-        (3.5, r"\b(?:assigned|offered|invited|encouraged|selected|eligible)\b.{0,120}\b(?:(?:are |were |was |is |did |"
+        (3.5, r"\b(?:assigned|offered|invited|encouraged|selected|eligible)\b(?:(?!control).){0,120}\b(?:(?:are |"
+              r"were |was |is |did |"
               r"do )"
               r"not (?:actually )?(?:receiv|attend|participat|tak|enrol|us)\w*|some did not)"),
         (3.0, r"\bexogenous (?:\w+ )?(?:variation|shock|source|change)s?\b"),

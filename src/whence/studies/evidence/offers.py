@@ -12,12 +12,13 @@ from whence.studies.evidence.balance import Products, log_dependence, products
 from whence.studies.evidence.chance import earlier
 from whence.studies.evidence.evidence import Evidence
 from whence.studies.evidence.hints import ASSIGNED, PERSONAL, SURROUNDINGS, TAKEN, TRAIT, hint, said_of, shared
-from whence.studies.evidence.sheet import EXCLUSIVE, MOST_LEVELS, OFFER, Sheet, decides, nesting
+from whence.studies.evidence.sheet import EXCLUSIVE, MOST_LEVELS, OFFER, TAKE_UP, Sheet, decides, nesting
 from whence.studies.roles import measured_later
 
 MOVES = 3.0  # nats that a first stage needs
 BEFOREHAND = -3.0  # nats: most columns that go with a treatment are causes or effects of it, not instruments
 LEAST, MOST = -3.0, 8.0
+MOST_SILENT = 2.5
 MOST_CANDIDATES = 40
 FEW_VALUES = 7  # a treatment with more is an amount
 TREATMENT = ""  # its place among the correlations; no column is called so
@@ -35,7 +36,9 @@ class Offer:
 
     @property
     def strength(self) -> float:
-        return sum(self.parts.values())
+        """The sum of the parts; little where no word says that the column was assigned."""
+        total = sum(self.parts.values())
+        return total if self.parts["assigned"] or "surroundings" in self.parts else min(total, MOST_SILENT)
 
 
 def offers(
@@ -165,6 +168,8 @@ def _offer(
         least = -1.5 if assigned >= 3.5 or mentioned else -2.0 if assigned >= 2.5 else -4.0
         parts["balance"] = float(np.clip(-log_dependence(*_fit(made, name, rest)), least, 2.0))
         alone = _alone(made, rest, r2)
+        if linked == TAKE_UP:
+            alone = min(alone, 0.0)  # what only the treated have moves with the treatment because it follows
         parts["alone"] = min(max(alone, 0.0), 2.0) / 2 if assigned or parts.get("surroundings") else alone
     return Offer(name, parts, r2, parts.get("nested", 0.0) > 0, words)
 
