@@ -20,7 +20,7 @@ from whence.studies.stems import stem
     ("Do landlords respond differently to foreign names?", "foreign names", "landlords respond"),
     ("Did sales rise after the campaign?", "the campaign", "sales"),
     ("How does rainfall shape migration?", "rainfall", "migration"),
-    ("Is later start of school effective at raising sleep?", "later start of school", "raising sleep"),
+    ("Is later start of school effective at raising sleep?", "later start of school", "sleep"),
     ("Can the new rule speed up approvals?", "the new rule", "approvals"),
     ("What difference does tutoring make to reading scores?", "tutoring", "reading scores"),
     ("Does it matter for survival whether surgery is early?", "surgery is early", "survival"),

@@ -9,10 +9,12 @@ from __future__ import annotations
 import re
 from collections.abc import Collection
 
+from whence.studies.grammar import read_phrases
 from whence.studies.stems import tokens
 from whence.studies.words import plain, sentences
 
 _GLOSS = re.compile(r"((?:[\w'-]+ ){1,5})\(([^()=:;,\d]{2,40})\)")
+_AIM = re.compile(r"\b(?:effects?|impacts?|influence) of\b|\baffect(?:s|ed)?\b|\binfluence[sd]?\b", re.IGNORECASE)
 WINDOW = 14  # content words after the phrase that count as said of it
 
 
@@ -53,3 +55,14 @@ def said_of(about: str, phrase: str, lines: Collection[str]) -> str:
             if rest:
                 return " ".join(rest[:WINDOW])
     return ""
+
+
+def aims(about: str) -> list[tuple[str, str]]:
+    """Cause and outcome of the first sentences in which a description says what it set out to study."""
+    found = []
+    for sentence in sentences(plain(about)):
+        if len(found) < 2 and len(sentence) < 400 and _AIM.search(sentence):
+            read = read_phrases(sentence)
+            if read.fits:
+                found.append((read.treatment, read.outcome))
+    return found

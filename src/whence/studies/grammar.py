@@ -54,7 +54,9 @@ _PATTERNS = tuple(re.compile(p, re.IGNORECASE) for p in (
     r"(?P<t>.+?) (?:add|cost|worth|cause|bring|yield|save|generate|produce|gain|buy|have|get|receive|earn)\b",
     r"\bhow (?:much|many) (?:more|less|fewer|higher|lower)(?: (?P<x>[\w\s]+?))? (?:did|do|does|will|would|are|is|were) "
     r"(?:\w+ ){0,2}?(?:who|that|with|in|whose) (?P<t>.+?) (?P<o>\w+)(?: compared.*| than.*)?$",
-    rf"^{_AUX} (?P<o>.+? (?:respond|react|behave|vote|act|perform|answer)) (?:any )?differently (?:to|when|if|after|"
+    rf"^{_AUX} (?P<o>.+? (?:respond|react|behave|vote|act|perform|answer)) (?:any )?(?:differently|(?:more|less)(?: "
+    rf"\w+)?|"
+    rf"better|worse|faster|slower) (?:to|when|if|after|"
     rf"toward|"
     r"towards|depending on|under|with) (?P<t>.+)",
     rf"^{_AUX} .+? (?:more|less) (?:likely|willing|inclined|prone|apt|able) to (?P<o>.+?) (?:if|when|after|because|"
@@ -88,7 +90,8 @@ _VERBS = (
     "polarize crowd deteriorate empower enable allow"
 ).split()
 _PHRASAL = (
-    r"leads? to|led to|results? in|resulted in|contributes? to|contributed to|brings? about|brought about|gives? "
+    r"(?:leads?|led|causes?|caused|induces?|gets?|got|drives?|pushes?|motivates?|encourages?|persuades?|prompts?) "
+    r"(?:\w+ ){0,3}?to|results? in|resulted in|contributes? to|contributed to|brings? about|brought about|gives? "
     r"rise to|"
     r"speeds? up|slows? down|cuts? down on|protects? against|matters? for|translates? into|plays? a (?:\w+ )?role in|"
     rf"(?:have|has|had|exert)s? (?:a|an|any|some|no)? ?(?:\w+ )?{_EFFECT} (?:on|in|for)|makes? a difference (?:to|"
@@ -108,8 +111,12 @@ _NOUN_AFTER = re.compile(r"^(?:in|of|on|among|from|by|for|at|program\w*|polic\w+
                          re.IGNORECASE)
 
 
-_RISE = re.compile(r"^(?:an?|the|any|some|in)?\s*(?:\w+ )?(?:increases?|decreases?|reductions?|rises?|drops?|declines?|"
-                   r"improvements?|gains?|falls?) (?:in|of) (?:the )?", re.IGNORECASE)
+_RISE_IN = re.compile(r"^(?:an?|the|any|some|in)?\s*(?:\w+ )?(?:increases?|decreases?|reductions?|rises?|drops?|"
+                      r"declines?|"
+                      r"improvements?|gains?|falls?) (?:in|of) (?:the )?", re.IGNORECASE)
+_RISE = re.compile(_RISE_IN.pattern + r"|^(?:reducing|increasing|improving|raising|lowering|decreasing|preventing|"
+                                      r"boosting|"
+                   r"changing|enhancing|promoting) (?:the )?", re.IGNORECASE)
 
 
 @dataclass(frozen=True)
@@ -140,6 +147,11 @@ def read_phrases(question: str) -> Phrases:
         comparison, text = inserted[1], text[: inserted.start()] + " " + text[inserted.end():].lstrip()
     text = re.sub(rf"\s*,?\s*\b{_ADVERB}\b,?(?= )", "", text, flags=re.IGNORECASE)
     pair = _split(text)
+    if pair is None and population and (given := re.match(r"(?:if|when|once) (.+)", population[0], re.IGNORECASE)):
+        likely = re.sub(rf"^(?:{_AUX} )?(?:it )?(?:more |less )?(?:likely|probable|expected|true)? ?(?:that )?", "",
+                                                                                                     text,
+                        flags=re.IGNORECASE)
+        pair, population = (given[1], likely), ()
     if pair is None:
         return Phrases(text, text, comparison, population, held, question, fits=False)
     parts = []
@@ -150,7 +162,8 @@ def read_phrases(question: str) -> Phrases:
         against = against or beside
         comparison = comparison or against
         population += (among,) if among else ()
-        parts.append(_RISE.sub("", phrase).strip(" ,").rstrip(" (") or phrase)
+        parts.append(phrase.strip(" ,").rstrip(" ("))
+    parts = [re.sub(_RISE_IN, "", parts[0]) or parts[0], _RISE.sub("", parts[1]) or parts[1]]
     return Phrases(parts[0], parts[1], comparison, population, held, question)
 
 
@@ -261,6 +274,6 @@ LIGHT_WEIGHT = 0.3  # words of quantity and direction say little about which col
 LIGHT = frozenset(stem(w) for w in (
     "rate level number amount average total overall status change increase decrease reduction higher lower reduced "
     "perception perceived view opinion reported likelihood probability chance odds degree extent propensity percentage "
-    "share proportion frequency occurrence measure outcome result more less greater individual program policy new "
+    "share proportion frequency occurrence measure outcome result more less greater individual new "
     "introduction implementation receive get have participate use significant improve boost reduce raise group "
     "different recent receipt presence being having exposure additional intense").split())

@@ -76,7 +76,8 @@ access available availability|water sanitation|car vehicle automobile|drive driv
 traffic congestion|distance far proximity|time duration length|duration length long|speed fast quick rapid|fast quick
 wait delay|early before|late after|year annual|prior previous past|recent new|start begin launch onset|end stop quit
 stop cease quit|continue retain retention persist|retention retain stay|leave quit exit|increase rise grow raise gain
-growth grow|decrease fall decline drop reduce reduction|reduce lower cut decrease|change shift|high more greater
+growth grow|decrease fall decline drop reduce reduction|reduce lower cut decrease|change shift
+high more greater|comply compliance cooperate cooperation obey|life welfare wellbeing
 highest maximum max top|lowest minimum min
 low less|size large scale|share fraction proportion percent|share percentage|number count total|frequency times often
 probability likelihood chance odds|risk hazard danger|rate incidence|incidence occurrence prevalence

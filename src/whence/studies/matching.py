@@ -22,9 +22,11 @@ from whence.studies.words import Description
 SAME, FORM, SHORT, PART, SYNONYM = 1.0, 0.9, 0.85, 0.8, 0.7
 IN_TEXT, LATER_IN_TEXT = 0.85, 0.6
 AIMED = 0.3  # of the score depends on how little else the column says
+INHERITED = 0.45  # a word from the description of a column that this one is made of
 UNSEEN = 0.5  # a word that fits no column: it lowers every score alike, but less than a word that tells columns apart
 MISSPELT = 0.85  # share of matching letters from which an unknown word is taken for a known one
-_CODES = re.compile(r"[(;]|\b(?:binary|dummy)\b|\d\s*=|=\s*\d|\bwhere\b|\bwith '?[01]'?\b|, (?:and )?0\b")
+_CODES = re.compile(r"[(;]|\b(?:binary|dummy)\b|\d\s*=|=\s*\d|\bwhere\b|\bwith '?[01]'?\b|, (?:and )?0\b|"
+                    r"\b(?:after|before|prior to|during|when|used (?:for|to|in))\b")
 _ENDINGS = frozenset(
     "r er or at iv al ion ic ist ant ent anc enc abl ibl i ing ment s l ti ar ari ori ian n an iti it if ifi "
     "iz ul ur y t e ed".split())
@@ -37,6 +39,10 @@ class Vocabulary:
         self.columns = tuple(sorted(columns))
         self.names = {c: tuple(dict.fromkeys(_name_tokens(c))) for c in self.columns}
         self.texts = {c: _text_tokens(described[c]) if c in described else {} for c in self.columns}
+        for column in self.columns:  # "the average of height_1 and height_2" speaks of what these hold
+            for other in _others(column, described, self.columns):
+                for word in _text_tokens(described[other]) if other in described else ():
+                    self.texts[column].setdefault(word, INHERITED)
         self.lines = frozenset(d.sentence for d in described.values() if d.form == "entry")
         self._plain_words = {t for text in self.texts.values() for t in text}
         self._known = sorted({w for name in self.names.values() for w in name} | self._plain_words)
@@ -154,6 +160,12 @@ class Vocabulary:
     def shared(self, phrase: str, column: str) -> tuple[str, ...]:
         """The stems of the phrase that the column covers."""
         return tuple(sorted(t for t in set(tokens(phrase)) if column in self.fits(t)))
+
+
+def _others(column: str, described: Mapping[str, Description], columns: Sequence[str]) -> list[str]:
+    """The columns that the description of one names, where their names are no plain words."""
+    told = set(re.findall(r"[\w.]+", described[column].text)) if column in described else set()
+    return [c for c in columns if c != column and c in told and (len(c) > 4 or not c.isalpha()) and c not in groups()]
 
 
 def _name_tokens(column: str) -> list[str]:

@@ -76,6 +76,10 @@ _TEXT = (
           r"\b(?:state|county|district|municipal\w*|city|village|school|firm|country|household|subject|person|"
           r"patient|unit)"
           r"(?:'s)? (?:code|id|number|name)\b", r"\bcode (?:for|of) (?:each|the)\b"),
+    _rule("cluster", 0.6,
+          r"\b(?:belongs? to|(?:to|in|at) which the \w+ (?:belongs|lives|resides|works|studies|is enrolled))\b"),
+    _rule("running", 0.8, r"\bused (?:for|to|in|as) (?:\w+ ){0,4}(?:enrol|eligib|assign|select|admission|access|qualif|"
+          r"participat|invit)"),
     _rule("cluster", 0.8, r"\bcluster\w*\b", r"\bprimary sampling unit\b"),
     _rule("stratum", 0.8, r"\bstrat(?:a|um|ified|ification)\b", r"\brandomi[sz]ation block\b", r"\bmatched pair\b"),
     _rule("weight", 0.8,

@@ -122,8 +122,9 @@ _SUFFIXES = (
     ("ents", ""), ("ent", ""), ("ated", ""), ("ates", ""), ("ate", ""), ("ously", ""), ("ous", ""), ("fully", ""),
     ("ful", ""), ("able", ""), ("ically", ""), ("ical", ""), ("ials", ""), ("ial", ""), ("als", ""), ("ally", ""),
     ("al", ""), ("ic", ""), ("isms", ""), ("ism", ""), ("ists", ""), ("ist", ""), ("ships", ""), ("ship", ""),
-    ("ees", ""), ("ee", ""), ("ified", "if"), ("ifies", "if"), ("ify", "if"), ("iers", "i"), ("ier", "i"), ("ers", ""), ("er", ""), ("ied", "i"), ("ies", "i"),
-    ("ed", ""), ("ily", "i"), ("ly", ""), ("es", ""), ("at", ""), ("e", ""),
+    ("ees", ""), ("ee", ""), ("ified", "if"), ("ifies", "if"), ("ify", "if"), ("iers", "i"), ("ier", "i"),
+    ("ers", ""), ("er", ""), ("ied", "i"), ("ies", "i"), ("ed", ""), ("ily", "i"), ("ly", ""), ("es", ""), ("at", ""),
+    ("e", ""),
 )
 _SHORT = frozenset({"ing", "ings", "ed", "es", "e", "ers", "er", "ees", "ee", "ies", "ied", "ion", "ions"})
 

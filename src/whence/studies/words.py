@@ -219,13 +219,21 @@ def _said(sentence: str, match: re.Match[str], every: re.Pattern[str]) -> tuple[
         rest = after.split(")")[0].strip(" ,;:'\"")
         if len(lead) >= 3:
             return (f"{lead} ({rest})" if rest else lead), "aside"
-    following = every.search(after)
+    following = next((m for m in every.finditer(after) if _unmistakable(after, m)), None)
     text = after[: following.start()] if following else after
     text = re.split(r";|, '| and '|, and (?:the )?'", text)[0]
     text = text.strip(" ,;.('\"")
     if len(text) < 3:
         return None
     return text, "prose"
+
+
+def _unmistakable(text: str, match: re.Match[str]) -> bool:
+    """Whether a column is meant and not a plain word: an unusual name as written, a quoted one, an item of a list."""
+    name, before, after = match[0], text[: match.start()].rstrip(), text[match.end():]
+    if re.search(r"[_\d]|[a-z][A-Z]", name) or text[match.start() - 1: match.start()] in ("'", '"'):
+        return " " not in name or text[match.start() - 1: match.start()] in ("'", '"')
+    return before.endswith((",", ";")) and bool(re.match(r"'?\s*(?:,|\(|:|=)", after))
 
 
 def _best(several: Sequence[Description]) -> Description:
