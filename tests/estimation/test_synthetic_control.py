@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from whence import Refused, Spec, estimate, read
+from whence.estimation.synthetic_weights import simplex, synthetic_did
 from whence.stats.simplex import simplex_least_squares
 
 SPEC = Spec("synthetic_control", ("d",), ("y",), time="t", unit="u")
@@ -31,6 +32,23 @@ def test_known_values(cases, kind, value, digits):
     found = estimate(read(cases / "effects" / "prop99.csv"), spec, kind=kind)
     assert found.estimate == pytest.approx(value, abs=digits)
     assert found.diagnostics["donors"] == 38 and 0 < found.p_value < 0.1
+
+
+def test_published_errors(cases):
+    """Printed: 8.4 (synthetic difference in differences) and 9.9 (weights on levels), each from 200 placebos drawn at
+    random; ours takes every untreated unit once, and such draws from it spread over both."""
+    spec = Spec("synthetic_control", ("treated",), ("PacksPerCapita",), time="Year", unit="State")
+    table = read(cases / "effects" / "prop99.csv")
+    order = np.lexsort((table.numeric("Year"), table.column("State").values.astype(str)))
+    panel = table.numeric("PacksPerCapita")[order].reshape(39, 31)
+    treated = table.numeric("treated")[order].reshape(39, 31).any(axis=1)
+    donors, before = panel[~treated], np.arange(31) < 19
+    for kind, fit, printed in (("did", synthetic_did, 8.4), ("simplex", simplex, 9.9)):
+        effects = [fit(donors[i], np.delete(donors, i, axis=0), before).effect for i in range(38)]
+        found = estimate(table, spec, kind=kind)
+        assert found.diagnostics["placebo_spread"] == pytest.approx(np.std(effects, ddof=1), rel=1e-9)
+        drawn = np.std(np.random.default_rng(0).choice(effects, (1000, 200)), axis=1)
+        assert np.quantile(drawn, 0.01) < printed < np.quantile(drawn, 0.99)
 
 
 @pytest.mark.parametrize("ridge", [0.0, 0.5])

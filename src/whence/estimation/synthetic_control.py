@@ -202,9 +202,9 @@ def _inference(
     if len(others) < FEWEST_PLACEBOS:
         return Refused("too_few_donors", "There are too few untreated units to see how far such an average misses one "
                        "of them.", {"untreated": donors}, "Include more untreated units.")
-    if len(parts) > 1:
-        return inference_of.error_of_several(parts, others), words, None, None, donors - 1.0
     floor = TINY * float(panel.outcome[panel.treated].std())
+    if len(parts) > 1:
+        return inference_of.error_of_several(parts, others, floor), words, None, None, donors - 1.0
     spread = inference_of.error_of_one(parts[0], others, kind in ("simplex", "pooled"), floor)
     return spread, words, None, None, donors - 1.0
 

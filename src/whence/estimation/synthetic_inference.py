@@ -79,21 +79,20 @@ def noise_before(fit: Synthetic, periods: int, floor: float) -> float:
     return max(fit.misfit * float(np.sqrt(periods / left)), floor) if left >= FEWEST_LEFT else np.nan
 
 
-def error_of_several(parts: Sequence[Part], others: Sequence[Placebo]) -> float:
+def error_of_several(parts: Sequence[Part], others: Sequence[Placebo], floor: float) -> float:
     """Standard error of the mean over several treated units with weights of their own.
 
-    The placebos of each start give the spread of one unit's error about its double; the treated units' own errors are
-    independent, those of the donors that they share are not: variance s^2 (sum of shares^2 + |mean weights|^2), with
-    s^2 (1 + |weights|^2) the variance of a placebo.
+    The placebos of its start give the error of each about its double, as for one unit: s^2, of which the unit itself
+    has s^2 / (1 + |weights|^2) and its donors the rest. The units' own errors are independent; those of the donors that
+    they share are not, and count by the square of the mean weights.
     """
-    variance = 0.0
-    for start in {p.start for p in parts}:
-        own = [p for p in others if p.start == start]
-        spread = float(np.var([p.fit.effect for p in own], ddof=1))
-        lengths = float(np.mean([1 + p.fit.weights @ p.fit.weights for p in own]))
-        variance += sum(p.share for p in parts if p.start == start) * spread / lengths
+    own = np.empty(len(parts))
+    for i, part in enumerate(parts):
+        like = [p for p in others if p.start == part.start]
+        own[i] = error_of_one(part, like, True, floor) ** 2 / (1 + part.fit.weights @ part.fit.weights)
+    shares = np.array([p.share for p in parts])
     together = np.sum([p.share * p.fit.weights for p in parts], axis=0)
-    return float(np.sqrt(variance * (sum(p.share**2 for p in parts) + together @ together)))
+    return float(np.sqrt(shares**2 @ own + shares @ own * (together @ together)))
 
 
 def ratio(fit: Synthetic, start: int, floor: float) -> float:

@@ -23,7 +23,8 @@ def simplex_least_squares(columns: np.ndarray, target: np.ndarray, ridge: float 
     if k == 1 or scale == 0:
         return np.full(k, 1 / k)
     gram = gram / scale
-    root = np.vstack([gaps / np.sqrt(scale), np.sqrt(ridge / scale) * np.eye(k), np.full((1, k), 1e3)])
+    penalty = [np.sqrt(ridge / scale) * np.eye(k)] if ridge > 0 else []
+    root = np.vstack([gaps / np.sqrt(scale), *penalty, np.full((1, k), 1e3)])
     start, _ = nnls(root, np.append(np.zeros(len(root) - 1), 1e3), maxiter=100 * k)
     held = start > EXACT * start.max()
     for _ in range(10 * k):
