@@ -74,6 +74,11 @@ def serves(card: Card, strategy: str) -> bool:
     return strategy in (card.strategies or COMPARING)
 
 
+def gives(card: Card, quantity: str) -> bool:
+    """Whether the estimator can answer with this quantity."""
+    return quantity in (card.quantities or QUANTITIES)
+
+
 def _quantities(cards: list[Card]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(q for card in cards for q in (card.quantities or QUANTITIES)))
 

@@ -48,6 +48,33 @@ def rosenbaum(figure: Mapping[str, Any]) -> str:
     return picture(BOTTOM + 40, parts, "Sensitivity of the matched pairs", said)
 
 
+def marginal_sensitivity(figure: Mapping[str, Any]) -> str:
+    """The least and the greatest effect, and their intervals, by how far hidden causes shift the odds of treatment."""
+    curve, gamma, strongest = figure["curve"], figure["gamma_interval"], figure["strongest"]
+    ends = [c[key] for c in curve for key in ("interval_low", "interval_high")]
+    across, upward = Axis(1.0, curve[-1]["gamma"], LEFT), axis_for([*ends, 0.0], BOTTOM, TOP)
+    parts = [*horizontal(across, TOP, BOTTOM), *upright(upward)]
+    around = [(c["gamma"], c["high"]) for c in curve] + [(c["gamma"], c["low"]) for c in reversed(curve)]
+    parts.append(path("M" + "L".join(f"{across.at(x):.1f} {upward.at(y):.1f}" for x, y in around) + "Z", "band"))
+    parts += [_line(across, upward, [(c["gamma"], c[key]) for c in curve], "frontier dashed")
+              for key in ("interval_low", "interval_high")]
+    parts += [_line(across, upward, [(c["gamma"], c[key]) for c in curve], "whisker main") for key in ("low", "high")]
+    parts.append(line(LEFT, upward.at(0.0), across.end, upward.at(0.0), "zero"))
+    if gamma > 1 and across.holds(gamma):
+        parts.append(dot(across.at(gamma), upward.at(0.0), 4, "estimate main", f"factor {figures(gamma)}"))
+    if strongest is not None and across.holds(figure["strongest_factor"]):
+        x = across.at(figure["strongest_factor"])
+        near = x > (LEFT + across.end) / 2
+        parts += [line(x, TOP, x, BOTTOM, "reference"),
+                  text(x - 4 if near else x + 4, TOP + 9, f"as {strongest}", "tick end" if near else "tick", 120.0)]
+    parts += frame(across, "odds of treatment shift up to this factor", "effect")
+    said = ("The range of effects that agree with the data widens with the factor by which hidden causes may shift the "
+            "odds of treatment; between the dashed lines with their uncertainty. It starts at "
+            f"{figures(curve[0]['low'])}; the interval "
+            + (f"reaches zero at a factor of {figures(gamma)}." if gamma > 1 else "holds zero as it is."))
+    return picture(BOTTOM + 40, parts, "Hidden causes and the odds of treatment", said)
+
+
 def specification_curve(figure: Mapping[str, Any]) -> str:
     """Estimates of all specifications in order, with their intervals, and that with all controls."""
     estimates, low, high = figure["estimates"], figure["low"], figure["high"]

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from whence.estimation.effect import Effect
+from whence.report.answers import answer_picture
 from whence.report.axes import Axis, axis_for, box, dot, horizontal, line, picture, text, tick_labels
 from whence.report.curves import BOTTOM, LEFT, TOP, frame, upright
 from whence.report.numbers import count, figures
@@ -24,7 +25,7 @@ def design_picture(effect: Effect) -> str:
     if len(steps) > 1:
         return event_study([{"time": s, "estimate": c.estimate, "low": c.interval[0], "high": c.interval[1],
                              "joint": c.joint_interval} for s, c in steps], effect.level)
-    return ""
+    return answer_picture(effect)
 
 
 def discontinuity(shown: Mapping[str, Any]) -> str:

@@ -184,6 +184,7 @@ def _point_labels(points: list[Mapping[str, Any]], across: Axis, upward: Axis) -
 KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "overlap": overlap, "balance": rows.balance, "dropped": rows.dropped, "placebo": placebo, "contour": contour,
     "tipping_point": curves.tipping_point, "rosenbaum": curves.rosenbaum,
+    "marginal_sensitivity": curves.marginal_sensitivity,
     "specification_curve": curves.specification_curve, "histogram_at_cutoff": designs.at_cutoff,
     "bandwidths": designs.bandwidths, "event_study": designs.before_the_start,
 }

@@ -143,6 +143,9 @@ def _cause(effect: Effect) -> str:
     label = effect.contrast.removeprefix(f"{treatment}: ")
     if label == "one more unit":
         return f"one more unit of {name(treatment)}"
+    if doses := re.fullmatch(r"(\S+) against (\S+)", label):
+        treated, control = (name(numbers.figures(float(dose))) for dose in doses.groups())
+        return f"setting {name(treatment)} to {treated} rather than {control}"
     if step := re.fullmatch(r"([+-])(\S+) units?", label):
         return f"{step[2]} {'more' if step[1] == '+' else 'fewer'} units of {name(treatment)}"
     return f"the contrast {name(effect.contrast)}"
