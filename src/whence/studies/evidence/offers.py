@@ -20,6 +20,7 @@ BEFOREHAND = -3.0  # nats: most columns that go with a treatment are causes or e
 LEAST, MOST = -3.0, 8.0
 MOST_SILENT = 2.5
 MOST_CANDIDATES = 40
+CONTROL = re.compile(r"\bcontrol\b", re.IGNORECASE)
 FEW_VALUES = 7  # a treatment with more is an amount
 TREATMENT = ""  # its place among the correlations; no column is called so
 
@@ -51,7 +52,7 @@ def offers(
     """
     if sheet.n < 20 or len(np.unique(sheet.t)) < 2:
         return ()
-    found = candidates(sheet, mentioned, not_these)
+    found, made = candidates(sheet, mentioned, not_these)
     if not found:
         text = "No column moves the treatment as an offer or an instrument would."
         return (Evidence("iv", LEAST, "data", text),) if sheet.n >= 100 else ()
@@ -62,17 +63,36 @@ def offers(
     seen = {"r2": best.r2, "nested": best.nested, "parts": best.parts,
             "next": {o.name: round(o.strength, 2) for o in found[1:4]}}
     strength = min(max(best.strength, LEAST), MOST)
-    chosen = _levels(sheet, best.name) or (best.name,)
-    made = [Evidence("iv", strength, "data", text + ".", {"instruments": chosen}, None, best.words, seen)]
+    chosen = _instruments(sheet, found, made)
+    evidence = [Evidence("iv", strength, "data", text + ".", {"instruments": chosen}, None, best.words, seen)]
     if best.strength > 2:
-        made.append(Evidence("rct", -min(best.strength, 5.0), "data",
+        evidence.append(Evidence("rct", -min(best.strength, 5.0), "data",
                              f"What was assigned is {best.name} rather than {sheet.treatment}.", {}, None, best.words))
-    return tuple(made)
+    return tuple(evidence)
+
+
+def _instruments(sheet: Sheet, found: tuple[Offer, ...], made: Products) -> tuple[str, ...]:
+    """The likeliest, or the arms of its experiment that each move the treatment given those before."""
+    best = found[0].name
+    for other in found:
+        levels = _levels(sheet, other.name)
+        if levels and (other.name == best or best in levels):
+            return levels
+    z, chosen = sheet.numbers(best), [best]
+    for other in found[1:]:
+        if z is None or other.parts["assigned"] < 2.5 or CONTROL.search(said_of(other.name, sheet.described)):
+            continue
+        if _exclusive(z, sheet.numbers(other.name)):
+            before, _ = made.explained(TREATMENT, chosen)
+            after, _ = made.explained(TREATMENT, [*chosen, other.name])
+            if log_dependence((after - before) / max(1 - before, 1e-9), made.n, 1) > MOVES:
+                chosen.append(other.name)
+    return tuple(sorted(chosen))
 
 
 def _levels(sheet: Sheet, name: str) -> tuple[str, ...]:
-    """Columns of 0 and 1 that stand for the levels of ``name``, such as the arms of an experiment, without the one for
-    its control; empty where there are not several."""
+    """Columns of 0 and 1 that stand for the levels of ``name``, a code of arms, without the one for the control; empty
+    where there are not several."""
     z = sheet.numbers(name)
     if z is None or not 3 <= len(np.unique(z[~np.isnan(z)])) <= MOST_LEVELS:
         return ()
@@ -83,14 +103,16 @@ def _levels(sheet: Sheet, name: str) -> tuple[str, ...]:
             at = np.unique(z[values == 1])
             if len(at) == 1 and (values == (z == at[0])).all():
                 marks[other] = at[0]
-    control = {n for n in marks if re.search(r"\bcontrol\b", said_of(n, sheet.described), re.IGNORECASE)}
-    if not control and marks and len(marks) == len(np.unique(z[~np.isnan(z)])):
+    control = {n for n in marks if CONTROL.search(said_of(n, sheet.described))}
+    if not control and len(marks) == len(np.unique(z[~np.isnan(z)])):
         control = {min(marks, key=lambda n: marks[n])}
     return tuple(sorted(set(marks) - control)) if len(marks) >= 2 else ()
 
 
-def candidates(sheet: Sheet, mentioned: frozenset[str], not_these: frozenset[str]) -> tuple[Offer, ...]:
-    """Columns that move the treatment, the likeliest instrument first."""
+def candidates(
+    sheet: Sheet, mentioned: frozenset[str], not_these: frozenset[str]
+) -> tuple[tuple[Offer, ...], Products]:
+    """Columns that move the treatment, the likeliest instrument first, and the correlations they were judged by."""
     moving = []
     for name in sheet.others:
         z = sheet.numbers(name)
@@ -106,14 +128,14 @@ def candidates(sheet: Sheet, mentioned: frozenset[str], not_these: frozenset[str
         if log_dependence(r2, int(whole.sum()), 1) > needed and r2 < 0.97 and not _recoding(z[whole], sheet.t[whole]):
             moving.append((not worded, -r2, name))
     if not moving:
-        return ()
+        return (), products(sheet.filled_treatment[:, None], (TREATMENT,))
     before = earlier(sheet)
     names = [name for _, _, name in sorted(moving)[:MOST_CANDIDATES]]
     matrix, sources = sheet.matrix(tuple(sorted({*before, *names})))
     made = products(np.column_stack([sheet.filled_treatment, matrix]), (TREATMENT, *sources))
     around = _around(sheet, names)
     found = [_offer(sheet, name, made, before, name in mentioned, around.get(name, 0.0)) for name in names]
-    return tuple(sorted(found, key=lambda o: (-o.strength, o.name)))
+    return tuple(sorted(found, key=lambda o: (-o.strength, o.name))), made
 
 
 def _around(sheet: Sheet, names: list[str]) -> dict[str, float]:
