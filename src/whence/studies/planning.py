@@ -36,7 +36,9 @@ def make_plan(table: Table, request: Request, progress: Progress = SILENT) -> Pl
     described = descriptions(request.about, table.names) if request.about else {}
     possible = _possible(request, described)
     reading = _read(table, request, described, possible)
-    refused = _unknown(reading, request)
+    refused = _impossible(reading, request, described)
+    if refused is None:  # a refusal is falsy, so truth would not do
+        refused = _unknown(reading, request)
     if refused is not None:  # a refusal is falsy, so truth would not do
         known = _role_remarks(reading.treatment, reading.outcome, described)
         return Plan(None, refused, tuple(known), graph=request.graph)
@@ -121,6 +123,24 @@ def _role_remarks(
         evidence = {"score": match.score, "runner_up": match.runner_up, "runner_up_score": match.runner_up_score}
         remarks.append(Remark(f"role_{role}", text + ".", (match.column,), evidence))
     return remarks
+
+
+def _impossible(reading: Reading, request: Request, described: Mapping[str, Description]) -> Refused | None:
+    """Where both roles fit some column and no such pair can be cause and effect."""
+    if reading.ranked_pairs or not reading.ranked_treatments or not reading.ranked_outcomes:
+        return None
+    t = reading.ranked_treatments[0].column
+    o = next((m.column for m in reading.ranked_outcomes if m.column != t), None)
+    if o is None:
+        return None
+    if request.graph is not None:
+        return Refused("no_causal_path", f"By the graph {t} cannot affect {o}: no path of arrows leads there.",
+                       {"treatment": t, "outcome": o},
+                       "Ask with a graph in which the treatment can affect the outcome.")
+    said = " and ".join(f"{name} is {described[name].text!r}" for name in (t, o) if name in described)
+    return Refused("cause_after_effect", f"{o} comes before {t}: {said}. What comes later cannot have caused it.",
+                   {"treatment": t, "outcome": o}, "Ask about an outcome from after the treatment, or mend the "
+                   "descriptions; a graph overrides them.")
 
 
 def _unknown(reading: Reading, request: Request) -> Refused | None:
