@@ -113,7 +113,7 @@ def interrupted_series(
     fit = autoregression(segments.columns, series.outcome, series.position, np.vstack([segments.contrasts, after]))
     m = len(segments.labels)
     half, mean = fit.posterior.half_width(level), fit.posterior.mean
-    influence = _influence(series, fit.rows[:, :m], fit.posterior.errors(level)[:m])
+    influence = _influence(series, fit.rows[:, :m], fit.posterior.errors(half, level)[:m])
     band = np.column_stack([mean[m:] - half[m:], mean[m:] + half[m:]])
     return Answer(
         dataclasses.replace(series.data, clusters=None), mean[:m], influence, np.full(m, fit.posterior.df),

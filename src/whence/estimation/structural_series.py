@@ -81,7 +81,7 @@ def structural_series(
                         series.position[start:], combinations)
     half, mean = found.future.half_width(level), found.future.mean
     estimate = float(series.outcome[start:].mean() - mean[0])
-    error = float(found.future.errors(level)[0])
+    error = float(found.future.errors(half, level)[0])
     return Answer(
         dataclasses.replace(series.data, clusters=None), np.array([estimate]), _influence(series, error),
         np.array([found.future.df]), labels=("mean effect after the start",), remarks=remarks,

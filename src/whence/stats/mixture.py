@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-STEPS = 60  # halvings of the bracket of a half-width
+STEPS = 100  # at most, towards a half-width
+NEGLIGIBLE = 1e-10  # weight relative to the largest
 
 
 @dataclass(frozen=True)
@@ -24,33 +25,42 @@ class Mixture:
         """(m,)."""
         return self.weights @ self.centres
 
-    def within(self, half: np.ndarray) -> np.ndarray:
-        """(m,): probability of being no further than ``half`` from the mean."""
-        from scipy.special import stdtr
+    def within(self, half: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """(m,) each: probability of being no further than ``half`` from the mean, and its slope."""
+        from scipy.special import gammaln, stdtr
 
-        off = self.mean - self.centres
-        scales = np.where(self.scales > 0, self.scales, 1e-300)
-        return self.weights @ (stdtr(self.df, (off + half) / scales) - stdtr(self.df, (off - half) / scales))
+        likely = self.weights > NEGLIGIBLE * self.weights.max()
+        weights, off = self.weights[likely], (self.mean - self.centres)[likely]
+        scales = np.where(self.scales > 0, self.scales, 1e-300)[likely]
+        top, end, df = (off + half) / scales, (off - half) / scales, self.df
+        constant = np.exp(gammaln((df + 1) / 2) - gammaln(df / 2)) / np.sqrt(df * np.pi)
+        density = (1 + top**2 / df) ** (-(df + 1) / 2) + (1 + end**2 / df) ** (-(df + 1) / 2)
+        return weights @ (stdtr(df, top) - stdtr(df, end)), constant * (weights @ (density / scales))
 
     def half_width(self, level: float) -> np.ndarray:
-        """(m,): how far to both sides of the mean the number lies with probability ``level``."""
+        """(m,): how far to both sides of the mean the number lies with probability ``level``; Newton's steps, and
+        halvings where these leave the bracket."""
         from scipy.special import stdtrit
 
-        furthest = np.abs(self.centres - self.mean).max(axis=0)
-        high = furthest + float(stdtrit(self.df, 0.5 + level / 2)) * self.scales.max(axis=0)
-        low = np.zeros_like(high)
+        quantile = float(stdtrit(self.df, 0.5 + level / 2))
+        high = np.abs(self.centres - self.mean).max(axis=0) + quantile * self.scales.max(axis=0)
+        low, half = np.zeros_like(high), quantile * np.sqrt(self.weights @ self.scales**2)
         for _ in range(STEPS):
-            middle = (low + high) / 2
-            short = self.within(middle) < level
-            low, high = np.where(short, middle, low), np.where(short, high, middle)
-        return (low + high) / 2
+            share, slope = self.within(half)
+            low, high = np.where(share < level, half, low), np.where(share < level, high, half)
+            step = half + (level - share) / np.where(slope > 0, slope, 1.0)
+            moved = np.where((slope > 0) & (step > low) & (step < high), step, (low + high) / 2)
+            near = np.abs(moved - half) <= 1e-9 * high
+            half = moved
+            if near.all():
+                break
+        return half
 
-
-    def errors(self, level: float) -> np.ndarray:
-        """(m,): the standard errors with which intervals of the t distribution are as wide as ``half_width``."""
+    def errors(self, half: np.ndarray, level: float) -> np.ndarray:
+        """(m,): the standard errors with which intervals of the t distribution are as wide as ``half`` to each side."""
         from scipy.special import stdtrit
 
-        return self.half_width(level) / float(stdtrit(self.df, 0.5 + level / 2))
+        return half / float(stdtrit(self.df, 0.5 + level / 2))
 
 
 def weights_of(log_likelihood: np.ndarray) -> np.ndarray:
