@@ -104,9 +104,13 @@ _SURELY_VERB = re.compile(rf"(?:{_PHRASAL}|affect|influence|reduce|improve|raise
                           rf"alter)s?\b",
                           re.IGNORECASE)
 _LEADS_ON = re.compile(rf"help|make|let|enable|allow|{_PHRASAL}", re.IGNORECASE)
-_NOUN_BEFORE = re.compile(r"(?:^|\s)(?:an?|the|this|that|no|any|of|in|to|on|for|by|and|or|with|large|small|sharp|"
-                          r"price|wage|tax|"
-                          r"rate|more|less|new|its|their|his|her|recent)$", re.IGNORECASE)
+_NOUN_BEFORE = re.compile(r"(?:^|\s)(?:an?|the|this|that|no|any|of|in|to|on|for|by|and|or|with|its|their|his|her)$",
+                          re.IGNORECASE)
+_NOUN_TOO = re.compile(r"increases?|decreases?|cuts?|changes?|shifts?|boosts?|supports?|benefits?|aids?|limits?|"
+                       r"delays?",
+                       re.IGNORECASE)
+_SIZED = re.compile(r"(?:^|\s)(?:large|small|sharp|price|wage|tax|pay|rate|more|less|new|recent|big|sudden|budget)$",
+                    re.IGNORECASE)
 _NOUN_AFTER = re.compile(r"^(?:in|of|on|among|from|by|for|at|program\w*|polic\w+|services?|group|groups|and|or)\b",
                          re.IGNORECASE)
 
@@ -155,8 +159,8 @@ def read_phrases(question: str) -> Phrases:
     if pair is None:
         return Phrases(text, text, comparison, population, held, question, fits=False)
     parts = []
-    for phrase in pair:
-        phrase, among = _cut(phrase, rf",?\s*\b{_AMONG}.*$")
+    for phrase, whom in zip(pair, (_AMONG.replace("|in|of)", "|in)"), _AMONG), strict=True):
+        phrase, among = _cut(phrase, rf",?\s*\b{whom}.*$")
         phrase, against = _cut(phrase, rf",?\s*\b{_COMPARED}\b.*$")
         among, beside = _cut(among, rf",?\s*\b{_COMPARED}\b.*$")
         against = against or beside
@@ -224,6 +228,8 @@ def _by_verb(text: str) -> tuple[str, str] | None:
         if not tokens(before) or not after:
             continue
         if " " not in verb[0] and (_NOUN_BEFORE.search(before) or _NOUN_AFTER.search(after)):
+            continue
+        if _NOUN_TOO.fullmatch(verb[0]) and _SIZED.search(before) and _VERB.search(after):
             continue
         follower = _VERB.match(after)
         if _SURELY_VERB.match(after) and not _LEADS_ON.match(verb[0]):

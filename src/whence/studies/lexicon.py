@@ -103,6 +103,8 @@ workload hours|safety safe|secret secrecy privacy|privacy private|public governm
 transparency transparent open|count counted tally|select choose pick|choose choice|speedy quick|clean fair
 memory recall|attention focus|motivation motivated effort|effort work|creative creativity|aggression aggressive
 empathy compassion|lonely loneliness isolation|gambling betting|gun firearm weapon
+stop quit cease cessation|message mail letter|violence attack harm injury|demand quantity sell
+education college schooling|preschool kindergarten nursery childcare education childhood
 """.strip()
 
 ABBREVIATIONS = """

@@ -20,6 +20,7 @@ from whence.studies.words import Description
 
 # How much a match of a kind is worth, in names and in descriptions.
 SAME, FORM, SHORT, PART, SYNONYM = 1.0, 0.9, 0.85, 0.8, 0.7
+COMPOUND = 0.7  # ``callback`` and ``call``
 IN_TEXT, LATER_IN_TEXT = 0.85, 0.6
 AIMED = 0.3  # of the score depends on how little else the column says
 INHERITED = 0.45  # a word from the description of a column that this one is made of
@@ -27,6 +28,7 @@ UNSEEN = 0.5  # a word that fits no column: it lowers every score alike, but les
 MISSPELT = 0.85  # share of matching letters from which an unknown word is taken for a known one
 _CODES = re.compile(r"[(;]|\b(?:binary|dummy)\b|\d\s*=|=\s*\d|\bwhere\b|\bwith '?[01]'?\b|, (?:and )?0\b|"
                     r"\b(?:after|before|prior to|during|when|used (?:for|to|in))\b")
+_TAILS = frozenset("back care hold load time land line out off up down room mate side book".split())
 _ENDINGS = frozenset(
     "r er or at iv al ion ic ist ant ent anc enc abl ibl i ing ment s l ti ar ari ori ian n an iti it if ifi "
     "iz ul ur y t e ed".split())
@@ -46,6 +48,12 @@ class Vocabulary:
         self.lines = frozenset(d.sentence for d in described.values() if d.form == "entry")
         self._plain_words = {t for text in self.texts.values() for t in text}
         self._known = sorted({w for name in self.names.values() for w in name} | self._plain_words)
+        self._short_names: dict[str, list[str]] = {}
+        for column in self.columns:
+            for part in re.split(r"[\s_.\d]+", column.lower()):
+                if 2 <= len(part) <= 6 and part not in groups():
+                    self._short_names.setdefault(part, []).append(column)
+        self._scores: dict[str, dict[str, float]] = {}
         self._fits: dict[str, dict[str, float]] = {}
 
     def fits(self, token: str) -> dict[str, float]:
@@ -71,6 +79,8 @@ class Vocabulary:
 
     def _in_name(self, token: str, word: str) -> float:
         fit = _alike(token, word)
+        if len(word) >= 4 and token.startswith(word) and (token[len(word):] in groups() or token[len(word):] in _TAILS):
+            return max(fit, COMPOUND)
         if fit >= FORM or (word in self._plain_words and len(word) > 3):
             return fit
         if word in abbreviations() and token in abbreviations()[word]:
@@ -84,7 +94,12 @@ class Vocabulary:
         return fit
 
     def scores(self, phrase: str) -> dict[str, float]:
-        """Column -> share of the phrase's weight that it covers."""
+        """Column -> share of the phrase's weight that it covers, for the columns that cover any."""
+        if phrase not in self._scores:
+            self._scores[phrase] = self._covered(phrase)
+        return dict(self._scores[phrase])
+
+    def _covered(self, phrase: str) -> dict[str, float]:
         weights = weigh(phrase)
         if not weights:
             return {}
@@ -146,15 +161,11 @@ class Vocabulary:
         """Columns whose name is the initials of neighbouring words of the phrase, with the stems of those words."""
         spelt = [w for w in words(phrase) if w.lower() not in ("the", "a", "an")]
         found: dict[str, set[str]] = {}
-        for column in self.columns:
-            for part in re.split(r"[\s_.\d]+", column):
-                n = len(part)
-                if not 2 <= n <= 6 or part.lower() in groups():
-                    continue
-                for i in range(len(spelt) - n + 1):
-                    run = spelt[i: i + n]
-                    if "".join(w[0] for w in run).lower() == part.lower():
-                        found.setdefault(column, set()).update(tokens(" ".join(run)))
+        for n in range(2, 7):
+            for i in range(len(spelt) - n + 1):
+                run = spelt[i: i + n]
+                for column in self._short_names.get("".join(w[0] for w in run).lower(), ()):
+                    found.setdefault(column, set()).update(tokens(" ".join(run)))
         return found
 
     def shared(self, phrase: str, column: str) -> tuple[str, ...]:

@@ -51,12 +51,13 @@ _TEXT = (
           r"\blotter(?:y|ies)\b", r"\b(?:was|were|been|is) (?:\w+ )?(?:offered|invited|encouraged|assigned)\b",
           r"\bassigned to\b", r"\bencouragement\b", r"\binvit(?:ed|ation)\b", r"\bintention to treat\b",
           r"\bassignment (?:to|indicator|status)\b", r"\bexperimental group\b", r"\bassigned\b"),
+    _rule("assignment", 0.8, r"\brandomi[sz]ed\b"),
     _rule("assignment", 0.6, r"\boffer(?:ed)?\b", r"\beligib(?:le|ility)\b", r"\bqualif(?:y|ied|ies)\b"),
     _rule("take_up", 0.9, r"\bactual(?:ly)?\b", r"\btake-?up\b", r"\btook (?:up|part)\b", r"\bsuccessfully\b",
           r"\bcompl(?:ied|iance|ier)\b", r"\bultimately\b"),
     _rule("take_up", 0.6,
           r"\b(?:attended|participated|participation|received|enrolled|enrolled|opened|joined|delivered|completed|"
-          r"adopted|used|contacted|connected|took|installed|visited|bought|purchased|served)\b"),
+          r"adopted|used|contacted|connected|took|borrowed|installed|visited|bought|purchased|served)\b"),
     _rule("instrument", 0.9, r"\binstrument(?:al variable|ed)?\b(?! ?(?:music|panel))", r"\bexogenous (?:variation|"
                                                                                         r"source|shock)\b"),
     _rule("running", 0.9, r"\b(?:running|forcing|assignment|rating) variable\b", r"\bcut-?off\b", r"\bthreshold\b",
@@ -112,7 +113,7 @@ _NAMES = (
           r"(?:_|$)", r"(?:^|\s)(?:offer|assignment|invitation)$"),
     _rule("take_up", 0.6,
           r"(?:^|_|\s)(?:attended|participat\w+|received|enrolled|opened|joined|delivered|completed|adopted|used|"
-          r"contacted|takeup|take_up|complied|took|attendance)(?:_|\s|$)"),
+          r"contacted|takeup|take_up|complied|took|attendance|use|usage|borrowed)(?:_|\s|$)"),
     _rule("instrument", 0.6, r"^(?:z|iv|instrument)\d*$"),
     _rule("running", 0.6, r"^(?:running|forcing|running_var\w*|score_centered|x_centered)$", r"(?:^|_)(?:cutoff|"
                                                                                              r"threshold|margin)(?:_|"

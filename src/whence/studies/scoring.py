@@ -15,6 +15,7 @@ from whence.studies.context import aims, glosses, said_of
 from whence.studies.grammar import Phrases
 from whence.studies.matching import Vocabulary
 from whence.studies.stems import stem, tokens
+from whence.studies.subpopulation import codes
 from whence.studies.words import Description
 
 WEAKEST = 0.15  # a best score below this is no match
@@ -27,6 +28,8 @@ BY_VALUE = 0.5  # a column one of whose values the treatment's phrase names
 BINARY, TWO_WORDS = 1.2, 1.05  # a column of 0 and 1, or of two words, is rather a treatment
 UNTOLD = 0.8  # a column that a description of most of the others passes over
 EARLY = 0.7  # measured before the study began
+PROXIMITY = 0.75  # how near something is moves people to it, and is not the thing
+OLDER = 0.95  # of columns that differ in a year, none named, the outcome is the latest
 OUTLIVED = 0.75  # repeated by another column at a later time
 CONSTRUCTED = 0.75  # predicted, squared or multiplied from other columns
 ATTITUDE = 0.7  # an opinion is rather an outcome
@@ -46,6 +49,7 @@ _CONSTRUCTED = re.compile(r"\b(?:predicted|estimated|propensity|imputed|fitted|s
 _ATTITUDE = re.compile(r"\b(?:willing\w*|satisf\w+|belie(?:f|ve)\w*|opinions?|attitudes?|percep\w+|perceived|"
                        r"interest(?:ed)? in|concern(?:ed)?|support for|agree(?:s|ment)?|confidence|trust|prefer\w*|"
                        r"views? (?:on|of|about))\b", re.IGNORECASE)
+_PROXIMITY = re.compile(r"\b(?:near|nearby|nearest|closest|distance|proximity|close to)\b", re.IGNORECASE)
 _LATER = frozenset(stem(w) for w in "post final follow followup endline next current treatment".split())
 
 Roles = Mapping[str, Mapping[str, float]]
@@ -81,7 +85,7 @@ class Material:
 def treatment_scores(m: Material) -> dict[str, float]:
     """Scores of the columns as the treatment, the best 40 of those large enough to count."""
     scores = _phrase_scores(m, m.read.treatment, [t for t, _ in aims(m.about)])
-    named = _by_value(m.read, m.levels)
+    named = _by_value(m)
     for column in named & set(m.vocabulary.columns):
         scores[column] = max(scores.get(column, 0.0), BY_VALUE)
     prior = CUSTOM if max(scores.values(), default=0.0) < UNSURE else PRIOR
@@ -101,6 +105,8 @@ def _for_treatment(m: Material, column: str) -> float:
         factor *= EARLY
     if _ATTITUDE.search(told) and not _ATTITUDE.search(m.read.treatment):
         factor *= ATTITUDE
+    if _PROXIMITY.search(told) and not _PROXIMITY.search(m.read.treatment):
+        factor *= PROXIMITY
     return factor * (CONSTRUCTED if _CONSTRUCTED.search(told) else 1.0) * (UNTOLD if m.told_well and not told else 1.0)
 
 
@@ -128,10 +134,10 @@ def outcome_scores(m: Material) -> dict[str, float]:
     """Scores of the columns as the outcome, the best 40 of those large enough to count."""
     scores = _phrase_scores(m, m.read.outcome, [o for _, o in aims(m.about)])
     prior = CUSTOM if max(scores.values(), default=0.0) < UNSURE else PRIOR
-    outlived, out = _outlived(m.vocabulary), {}
+    outlived, older, out = _outlived(m.vocabulary), _older(m), {}
     for column in m.vocabulary.columns:
         score = scores.get(column, 0.0) + prior * m.role(column, "outcome")
-        score *= OUTLIVED if column in outlived else 1.0
+        score *= OUTLIVED if column in outlived else OLDER if column in older else 1.0
         out[column] = score * _for_outcome(m, column) * (1 - AGAINST * _against_outcome(m, column))
     return _fitting(out)
 
@@ -156,6 +162,19 @@ def _outlived(vocabulary: Vocabulary) -> set[str]:
     names = {c: frozenset(vocabulary.names[c]) for c in vocabulary.columns}
     later = {d: names[d] - _LATER for d in names if names[d] & _LATER}
     return {c for c in names for d, rest in later.items() if names[c] == rest and c != d}
+
+
+def _older(m: Material) -> set[str]:
+    """Columns that another one repeats for a later year, when the question names no number."""
+    found: dict[str, list[tuple[int, str]]] = {}
+    for column in () if re.search(r"\d", m.read.outcome) else m.vocabulary.columns:
+        if (match := re.fullmatch(r"(\D{2,})((?:19|20)?\d\d)(\D*)", column)) is not None:
+            year = int(match[2])
+            if year < 100 and not re.search(r"\b(?:19|20)\d\d\b", m.told(column)):
+                continue  # a number, perhaps an age
+            year += 0 if year > 99 else 2000 if year < 40 else 1900
+            found.setdefault(match[1] + match[3], []).append((year, column))
+    return {c for years in found.values() for year, c in years if year < max(years)[0]}
 
 
 def _phrase_scores(m: Material, phrase: str, others: Sequence[str]) -> dict[str, float]:
@@ -183,15 +202,17 @@ def _add(own: dict[str, float], more: Mapping[str, float], weight: float) -> Non
         own[column] = own.get(column, 0.0) + weight * score
 
 
-def _by_value(read: Phrases, levels: Mapping[str, Sequence[Any]]) -> set[str]:
-    """Columns one of whose values is named in the treatment's phrase."""
-    wanted = f" {' '.join(tokens(f'{read.treatment} {read.comparison}'))} "
+def _by_value(m: Material) -> set[str]:
+    """Columns one of whose values, or of whose codes, is a name that the treatment's phrase holds."""
+    wanted = f" {' '.join(tokens(f'{m.read.treatment} {m.read.comparison}'))} "
     found = set()
-    for column, values in levels.items():
-        for level in values:
-            said = " ".join(tokens(level)) if isinstance(level, str) else ""
-            if len(said) >= 4 and f" {said} " in wanted:
-                found.add(column)
+    for column, values in m.levels.items():
+        said = [v for v in values if isinstance(v, str)]
+        if not said and column in m.described:
+            said = [words for words, negated in codes(m.told(column)).values() if words[:1].isupper() and not negated]
+        stems = [" ".join(tokens(words)) for words in said]
+        if any(len(s) >= 4 and f" {s} " in wanted for s in stems):
+            found.add(column)
     return found
 
 

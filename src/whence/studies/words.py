@@ -175,10 +175,12 @@ def _runs(about: str, names: Mapping[str, str], found: dict[str, Description]) -
 def _mentions(spoken: Sequence[str], wanted: Sequence[str], names: Mapping[str, str]) -> dict[str, Description]:
     """The best mention of each wanted column in sentences: parentheses first, then the words after it."""
     found: dict[str, list[Description]] = {}
+    low = "\n".join(spoken).lower()
+    here = [c for c in names.values() if all(part in low for part in _parts(c.lower()))]  # saves compiling the rest
+    wanted = [c for c in wanted if c in set(here)]
     patterns = {c: _pattern(c) for c in wanted}
-    every = re.compile("|".join(_pattern(c).pattern for c in sorted(names.values(), key=lambda c: (-len(c),
-                                                                                                        c))) or "$^",
-                       re.IGNORECASE)
+    longest_first = sorted(here, key=lambda c: (-len(c), c))
+    every = re.compile("|".join(_pattern(c).pattern for c in longest_first if wanted) or "$^", re.IGNORECASE)
     for sentence in spoken:
         for column in wanted:
             for match in patterns[column].finditer(sentence):
@@ -195,8 +197,12 @@ def _mentions(spoken: Sequence[str], wanted: Sequence[str], names: Mapping[str, 
     return {c: _best(several) for c, several in found.items()}
 
 
+def _parts(column: str) -> list[str]:
+    return [p for p in re.split(r"[\s_.]+", column.strip()) if p]
+
+
 def _pattern(column: str) -> re.Pattern[str]:
-    parts = [re.escape(p) for p in re.split(r"[\s_.]+", column.strip()) if p]
+    parts = [re.escape(p) for p in _parts(column)]
     return re.compile(r"(?<![A-Za-z0-9_])" + r"[\s_.]+".join(parts or ["$^"]) + r"(?![A-Za-z0-9_])", re.IGNORECASE)
 
 
