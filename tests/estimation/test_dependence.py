@@ -149,6 +149,7 @@ def test_a_bootstrap_interval_does_not_combine():
     spec = SPEC.replace(cluster="firm")
     wild = estimate(table(), spec, "regression", covariance="wild", bootstrap_draws=999)
     assert wild.own_interval and "bootstrap" in wild.errors
+    assert "holds the treatment" in next(w.text for w in wild.warnings if w.code == "bootstrap_holds_fixed")
     with pytest.raises(WhenceError) as caught:
         wild - estimate(table(), spec, "regression", covariance="CR2")
     assert caught.value.code == "own_interval"

@@ -264,6 +264,12 @@ def test_errors_by_matrices(kind: str) -> None:
     assert found.standard_error == pytest.approx(np.sqrt(factor * total), rel=1e-8)
 
 
+def test_the_wild_bootstrap_is_not_for_instruments_and_what_is_is_named() -> None:
+    with pytest.raises(WhenceError) as error:
+        estimate(simulated(3, groups=12), spec_for(cluster="g"), covariance="wild")
+    assert {"CR1", "CR2", "CR3"} <= set(error.value.allowed) and "wild" not in error.value.allowed
+
+
 def test_strength_and_anderson_rubin_follow_the_covariance() -> None:
     data = simulated(7, n=200) | {"day": np.arange(200)}
     rows = estimate(data, spec_for(), interval="anderson_rubin")

@@ -7,6 +7,7 @@ import pytest
 
 from whence.core.errors import WhenceError
 from whence.core.result import Refused
+from whence.estimation import matching
 from whence.estimation.estimate import estimate
 from whence.identification.spec import Spec
 
@@ -80,6 +81,29 @@ def test_three_arms(make_table):
             assert abs(comparison.estimate - truth) < 4 * comparison.standard_error < 0.6
     answer = estimate(table, spec, "matching", metric="propensity")
     assert isinstance(answer, Refused) and answer.code == "several_arms"
+
+
+def test_the_propensity_being_estimated_shortens_the_interval(monkeypatch, make_table):
+    """Errors that take the propensity as known are far too long where the controls matter for the outcome (Abadie and
+    Imbens 2016, section 4); ours are those of repeated samples."""
+    def answers(seeds):
+        found = []
+        for seed in seeds:
+            rng = np.random.default_rng(seed)
+            a, b, noise = rng.standard_normal((3, 600))
+            t = (rng.random(600) < 1 / (1 + np.exp(-0.5 * a - 0.5 * b))).astype(int)
+            table = make_table({"t": t, "a": a, "b": b, "y": t + a - b + noise}, t="binary")
+            effect = estimate(table, Spec("adjustment", ("t",), ("y",), controls=("a", "b")), "matching",
+                              metric="propensity", neighbours=1)
+            found.append((effect.estimate, effect.standard_error))
+        return np.array(found).T
+
+    estimates, errors = answers(range(120))
+    monkeypatch.setattr(matching, "_estimated_propensity", lambda data, space, *rest: (
+        np.zeros((1, space.fit.design.shape[1])), 0.0))
+    naive = answers(range(30))[1]
+    assert errors.mean() == pytest.approx(estimates.std(), rel=0.13)  # two Monte Carlo errors of 120 sets
+    assert naive.mean() > 1.2 * estimates.std()
 
 
 def test_clusters_are_refused_plainly(make_table):

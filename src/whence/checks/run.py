@@ -18,8 +18,8 @@ from whence.graphs.graph import Graph
 # The order in which a reader wants them; a new check comes after these, by name.
 ORDER = (
     "balance", "assignment", "attrition", "overlap", "placebo", "dropped", "specification_curve", "robustness",
-    "omitted_variable", "evalue", "tipping_point", "rosenbaum", "negative_control", "implications", "sorting",
-    "cutoff_choices", "pretrends",
+    "omitted_variable", "evalue", "tipping_point", "rosenbaum", "marginal_sensitivity", "negative_control",
+    "implications", "sorting", "cutoff_choices", "pretrends",
 )
 
 

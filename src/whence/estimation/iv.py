@@ -44,7 +44,8 @@ CARD = Card(
                   "the data do not reject, right however weak the instruments; 'auto', the latter below an effective F "
                   f"of {STRONG}.", choices=("auto", "wald", "anderson_rubin")),
         Parameter("covariance", "choice", None, "Standard errors. Independent rows: HC0 to HC3. Clusters: CR1, or CR2 "
-                  "or CR3, corrected for few or unequal clusters. Rows that depend on each other in another way: "
+                  "or CR3, corrected for few or unequal clusters (the wild bootstrap is for least squares alone). Rows "
+                  "that depend on each other in another way: "
                   "'two_way' (with also_cluster), 'hac' (along the spec's time), 'conley' (with latitude, longitude, "
                   f"distance_km). None: HC1, or with clusters CR1, and CR2 below {FEW} of them.",
                   choices=(*COVARIANCES, "CR1", "CR2", "CR3", *KINDS), optional=True),

@@ -120,7 +120,14 @@ def with_bootstrap(answer: Answer, linear: Linear, level: float, draws: int, see
             "Use covariance='CR2', a finer cluster column, or more clusters.",
         )
     told = {"draws": found.draws, "weights": found.weights, "all_draws": found.complete}
+    fixed = Remark(
+        "bootstrap_holds_fixed", "The wild cluster bootstrap draws the signs of whole clusters' residuals and holds "
+        "the treatment, the controls and which rows form a cluster as they are. So its interval is about the effect "
+        "among people with just these controls; that others would have been drawn is not in it, and matters only where "
+        "the effect differs with the controls.", (data.spec.cluster or "",), told,
+    )
     return dataclasses.replace(answer, interval=found.interval, p_value=found.p_value,
+                               remarks=(*answer.remarks, fixed),
                                diagnostics={**answer.diagnostics, "wild_bootstrap": told})
 
 

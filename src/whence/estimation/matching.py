@@ -22,9 +22,6 @@ from whence.stats.features import Features, level_codes
 from whence.stats.logit import LogitFit
 from whence.stats.regress import ols
 
-MANY_ROWS = 20_000  # beyond it the neighbours from which variances are estimated may be farther than the nearest
-SLACK = 0.5  # by this part, which in ten dimensions makes them 0.1 % farther on average
-
 CARD = Card(
     name="matching",
     task="estimation",
@@ -114,8 +111,7 @@ def matching(
     remarks, diagnostics = (), dict[str, Any]()
     if overlap is not None:
         diagnostics, remarks = overlap
-    slack = SLACK if data.n > MANY_ROWS else 0.0
-    within = [match(space.points, space.groups, t.codes == arm, t.codes == arm, variance_neighbours + 1, slack=slack)
+    within = [match(space.points, space.groups, t.codes == arm, t.codes == arm, variance_neighbours + 1)
               for arm in range(len(t.arms))]
     across = [match(space.points, space.groups, t.codes == arm, t.codes != arm, neighbours, space.limit)
               for arm in range(len(t.arms))]

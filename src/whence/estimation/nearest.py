@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-RELATIVE, ABSOLUTE = 1e-9, 1e-10  # distances closer than this are the same distance
-LEAF = 32
+from whence.kernels.nearest import nearest
 
 
 @dataclass(frozen=True)
@@ -67,19 +67,17 @@ def cells(matrix: np.ndarray) -> Cells:
 
 
 def match(
-    points: np.ndarray, groups: Cells, inside: np.ndarray, asked: np.ndarray, wanted: int, limit: float = np.inf,
-    slack: float = 0.0,
+    points: np.ndarray, groups: Cells, inside: np.ndarray, asked: np.ndarray, wanted: int, limit: float = np.inf
 ) -> Matched:
     """The ``wanted`` nearest rows in ``inside`` of every row in ``asked``, with all rows as near as the last of them.
 
     points: (cells, k), coordinates. inside, asked: boolean (n,); a row asked about may be inside, and then is its own
-    nearest. limit: largest distance; rows with fewer than ``wanted`` within it take those there are. slack: how much
-    farther, as a part, a neighbour may be than the nearest ones, which saves most of the search.
+    nearest. limit: largest distance; rows with fewer than ``wanted`` within it take those there are.
     """
     donors, donor = np.unique(groups.of[inside], return_inverse=True)
     queries, query = np.unique(groups.of[asked], return_inverse=True)
     counts = np.bincount(donor, minlength=len(donors))
-    share, total, farthest = _nearest(points[queries], points[donors], counts, wanted, limit, slack)
+    share, total, farthest = _nearest(points[queries], points[donors], counts, wanted, limit)
     n = len(inside)
     of_query, of_donor = np.full(n, -1), np.full(n, -1)
     of_query[asked], of_donor[inside] = query, donor
@@ -87,41 +85,15 @@ def match(
 
 
 def _nearest(
-    queries: np.ndarray, donors: np.ndarray, counts: np.ndarray, wanted: int, limit: float, slack: float
+    queries: np.ndarray, donors: np.ndarray, counts: np.ndarray, wanted: int, limit: float
 ) -> tuple[Any, np.ndarray, np.ndarray]:
     """Sparse weights (queries, donors), rows matched (queries,) and distance of the farthest (queries,)."""
     from scipy.sparse import csr_matrix
-    from scipy.spatial import KDTree
 
-    # Neighbours in space made neighbours in memory: searches take a third of the time.
-    placed = KDTree(donors, leafsize=LEAF).indices
-    tree, counts = KDTree(donors[placed], leafsize=LEAF), counts[placed]
-    left = KDTree(queries, leafsize=LEAF).indices
-    rows, columns = [], []
-    total, farthest = np.zeros(len(queries), dtype=np.int64), np.zeros(len(queries))
-    k = min(wanted + 1, len(donors))
-    while len(left):
-        # A limit inside the search would be sharp; the one on distances below it allows for rounding.
-        far, near = tree.query(queries[left], k=k, eps=slack, workers=-1)
-        far, near = far.reshape(len(left), k), near.reshape(len(left), k)
-        within = far <= _as_far(limit)
-        reached = np.cumsum(np.where(within, counts[near], 0), axis=1) >= wanted
-        last = np.where(reached.any(axis=1), reached.argmax(axis=1), k - 1)
-        edge = far[np.arange(len(left)), last]
-        chosen = within & (far <= _as_far(edge)[:, None])
-        # Settled when a donor beyond the last tie, or beyond the limit, has been seen, or all have been.
-        settled = (k == len(donors)) | ~within[:, -1] | (reached.any(axis=1) & ~chosen[:, -1])
-        i, j = np.nonzero(chosen & settled[:, None])
-        rows.append(left[i])
-        columns.append(near[i, j])
-        total[left[settled]] = (counts[near] * chosen).sum(axis=1)[settled]
-        farthest[left[settled]] = np.where(chosen, far, 0.0).max(axis=1)[settled]
-        left = left[~settled]
-        k = min(2 * k, len(donors))
-    row, column = np.concatenate(rows), np.concatenate(columns)
-    values = 1.0 / total[row]
-    return csr_matrix((values, (row, placed[column])), shape=(len(queries), len(donors))), total, farthest
-
-
-def _as_far(distance: np.ndarray | float) -> np.ndarray:
-    return np.asarray(distance) * (1 + RELATIVE) + ABSOLUTE
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    starts, columns, farthest = nearest(np.ascontiguousarray(donors), counts.astype(np.int64),
+                                        np.ascontiguousarray(queries), wanted, float(limit), cores)
+    sizes = np.diff(starts)
+    row = np.repeat(np.arange(len(queries)), sizes)
+    total = np.bincount(row, weights=counts[columns], minlength=len(queries)).astype(np.int64)
+    return csr_matrix((1.0 / total[row], columns, starts), shape=(len(queries), len(donors))), total, farthest
