@@ -23,6 +23,41 @@ from whence.studies.words import descriptions
     ("late: whether the visit took place before (0) or after (1) the reform", "did"),
     ("The effect runs entirely through hours of practice, the mediator.", "frontdoor"),
     ("A list of schools with their size.", "adjustment"),
+    ("Half of the shops were chosen by lottery to receive the new scheduling software.", "rct"),
+    ("We conducted a cluster-randomized trial in 80 villages.", "rct"),
+    ("Participants were allocated at random to one of three arms.", "rct"),
+    ("In this audit study, resumes with randomized names were sent to employers.", "rct"),
+    ("Subjects were randomly shown one of two messages.", "rct"),
+    ("An A/B test of two checkout pages.", "rct"),
+    ("In a laboratory experiment students played a trust game; the treatment was assigned randomly.", "rct"),
+    ("Treatment was not randomly assigned; doctors decided whom to treat.", "adjustment"),
+    ("This is a cohort study of smokers drawn from health records.", "adjustment"),
+    ("Participants self-selected into the programme.", "adjustment"),
+    ("There was no randomization; we use survey data.", "adjustment"),
+    ("The study uses matching on observed characteristics.", "adjustment"),
+    ("Data from the national household survey. Variables: income, age, education.", "adjustment"),
+    ("Eligible applicants were offered a seat through a lottery, but not all of those offered enrolled.", "iv"),
+    ("Distance to the nearest college is used as an instrument for schooling.", "iv"),
+    ("Some households were randomly selected to receive a voucher; not everyone who was offered used it.", "iv"),
+    ("We exploit exogenous variation in rainfall.", "iv"),
+    ("Voters were assigned to receive a phone call, but many could not be reached.", "iv"),
+    ("The dataset records assignment to treatment and whether the treatment was actually received.", "iv"),
+    ("Students who scored at least 70 points were awarded the scholarship.", "rdd"),
+    ("Municipalities with more than 5,000 inhabitants are subject to the quota.", "rdd"),
+    ("The programme was offered to counties with a poverty rate above the cutoff of 59.2.", "rdd"),
+    ("Eligibility is determined by whether the household's score falls below 36.", "rdd"),
+    ("We compare candidates who barely won with those who barely lost.", "rdd"),
+    ("Legislators turn eligible for the pension at age 65, creating a discontinuity.", "rdd"),
+    ("Workers aged 50 or older are entitled to extended benefits.", "rdd"),
+    ("New Jersey raised its minimum wage in April 1992 while Pennsylvania did not. Surveys were "
+     "taken before and after.", "did"),
+    ("States expanded Medicaid in different years.", "did"),
+    ("The ban was introduced in 2004 in some provinces but not in others.", "did"),
+    ("Data cover 50 states from 1990 to 2010; unilateral divorce laws were adopted at different times.", "did"),
+    ("The policy took effect in 2012; we observe cities before and after the policy.", "did"),
+    ("A panel of firms over ten years; treated firms adopted the system in various years.", "did"),
+    ("post: 1 if the observation is after the reform, 0 before", "did"),
+    ("Smoking affects cancer only through tar deposits, which are measured; the mediator is tar.", "frontdoor"),
 ])
 def test_words(about: str, design: str) -> None:
     assert next(iter(totals(words_of_design("", about)))) == design
@@ -40,3 +75,8 @@ def test_the_running_variable_and_the_cutoff_are_named() -> None:
     assert evidence.columns["running_variable"][0] == "need_score"
     assert evidence.cutoff == 12.5
     assert "qualified" in evidence.quote
+
+
+def test_a_sample_drawn_at_random_is_no_experiment() -> None:
+    found = words_of_design("", "Households were selected at random for the survey. We use a random sample of firms.")
+    assert "rct" not in {e.design for e in found}

@@ -30,6 +30,8 @@ def _cues(design: str, *rows: tuple[float, str]) -> tuple[Cue, ...]:
 _NUMBER = r"[$€£]?\d[\d,.]*(?:\s?%|st|nd|rd|th)?"
 _ABOVE = (r"(?:above|below|over|under|exceed(?:s|ing|ed)?|at least|at most|more than|less than|fewer than|greater than|"
           r"within)")
+# Drawn for the data, not for a treatment.
+_SAMPLED = r"(?!.{0,30}\b(?:sample|from|survey(?:ed)?|interview(?:s|ed)?|data)\b)"
 _GETS = (r"(?:qualif\w+|eligib\w+|receiv\w+|assigned|granted|awarded|invited|admitted|enrol\w+|offered|considered|"
          r"required|subject to|entitled|won|wins|win|secur\w+)")
 _LAW = r"(?:law|policy|policies|reform|act|program(?:me)?|mandate|ban|tax|quota|regulation|expansion|statute|rule)s?"
@@ -48,7 +50,7 @@ CUES: tuple[Cue, ...] = (
               rf".{{0,70}}\b{_GETS}"),
         (4.0, rf"\b{_ABOVE} (?:a |the )?{_NUMBER}.{{0,60}}\b{_GETS}"),
         (4.0, rf"\b{_GETS}.{{0,60}}\bif .{{0,60}}\b{_ABOVE} (?:a |the )?(?:{_NUMBER}|cut-?off|threshold)"),
-        (3.5, r"\bjust (?:above|below|over|under|passed|missed)\b"),
+        (3.5, r"\b(?:just|barely|narrowly) (?:above|below|over|under|pass(?:ed)?|miss(?:ed)?|won|lost|fail(?:ed)?)\b"),
         (3.0, rf"\b(?:cut-?offs?|thresholds?|cut-?points?)\b.{{0,100}}\b{_GETS}|"
               rf"\b{_GETS}.{{0,100}}\b(?:cut-?offs?|thresholds?|cut-?points?)\b"),
         (3.0, rf"\beligib\w+ (?:was|is|were|are|being) (?:\w+ )?(?:determined|decided|based)|\b{_GETS} (?:only )?if\b"
@@ -70,7 +72,8 @@ CUES: tuple[Cue, ...] = (
               r"years|"
               r"points|dates)|\bstaggered\b|\bdifferent (?:times|years) (?:\w+ ){0,3}(?:adopt|implement|enact)\w*"),
         (4.0, r"\bbefore(?: \(\w+\))? ?(?:or|and|versus|vs\.?|/) ?after(?: \(\w+\))?|\bafter(?: \(\w+\))? or before\b"),
-        (3.0, r"\bpre-? ?(?:or|and|/|to|versus) ?-?post\b|\bpost[- ]?(?:treatment|intervention|policy|implementation|"
+        (3.0, r"\bafter\b.{0,40}\b0\b.{0,20}\bbefore\b|\bbefore\b.{0,40}\b1\b.{0,20}\bafter\b|"
+              r"\bpre-? ?(?:or|and|/|to|versus) ?-?post\b|\bpost[- ]?(?:treatment|intervention|policy|implementation|"
               r"reform|program(?:me)?|campaign)[- ](?:period|indicator|status|dummy)"),
         (3.0, rf"\b(?:effect|force|place)\w* in (?:a|the|that) (?:given )?{_PLACE}\w*"),
         (2.5, rf"\b{_PLACE}\w*[- ](?:year|month|quarter|week)s?\b|\b{_PLACE}\w* and (?:year|month|quarter|time)s? "
@@ -107,6 +110,9 @@ CUES: tuple[Cue, ...] = (
               r"\brandomly (?:\w+ ){0,3}and (?:invited|offered|encouraged)"),
         (2.5, r"\bencourag(?:ed?|ing|ement)\b.{0,60}\b(?:to|toward|parents|them|individuals|people|citizens|"
               r"designs?)\b"),
+        (2.0, r"\b(?:could not|couldn't|failed to|unable to|were not|was not) (?:\w+ )?(?:be )?(?:reach|contact|"
+              r"deliver|"
+              r"locat|receiv|support)\w*"),
         (2.5, r"\binten(?:t|tion)[- ]to[- ]treat\b|\btake-? ?up\b|\buptake\b"),
         (2.5, r"\b(?:whether|if|who|those)\b.{0,60}\b(?:actually|successfully) (?:\w+ )?(?:receiv|attend|participat|"
               r"complet|enrol|contact|connect|reach|open|use|took|taken|deliver)\w*|\bactually (?:received|attended|"
@@ -126,8 +132,10 @@ CUES: tuple[Cue, ...] = (
               r"(?:\w+ ){0,8}(?:at random|randomly)\b"),
         (3.0, r"\bfield experiment\b|\bsurvey experiment\b|\blaborator?y experiment\b|\brandom test\b|\bconjoint\b|"
               r"\brandomi[sz](?:ed|ation|e)\b|\bdouble[- ]blind\b|\bplacebo\b"),
-        (2.5, r"\bby lottery\b|\bcoin (?:flip|toss)\b|\bdrawn by lot\b|\bat random\b|\brandomly (?:selected|chosen|"
-              r"varied)"),
+        (2.5, r"\bby lottery\b|\bcoin (?:flip|toss)\b|\bdrawn by lot\b|\brandomly (?:varied|shown|given|sent|told|"
+              r"asked|"
+              r"received?|exposed|matched|paired|switched|chosen to|selected to)\b"),
+        (1.5, rf"\bat random\b{_SAMPLED}|\brandomly (?:selected|chosen){_SAMPLED}"),
         (1.5, r"(?<!quasi-)(?<!quasi )(?<!natural )\bexperiment(?:al)?\b|\bcontrol group\b|\btreatment group\b"),
     ),
     *_cues(
