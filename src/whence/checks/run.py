@@ -19,7 +19,8 @@ from whence.graphs.graph import Graph
 ORDER = (
     "balance", "assignment", "attrition", "overlap", "placebo", "dropped", "specification_curve", "robustness",
     "omitted_variable", "evalue", "tipping_point", "rosenbaum", "marginal_sensitivity", "negative_control",
-    "implications", "sorting", "cutoff_choices", "pretrends",
+    "implications", "instrument", "sorting", "cutoff_choices", "pretrends", "honest_trends", "donor_choices",
+    "series_choices",
 )
 
 
