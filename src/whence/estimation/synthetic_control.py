@@ -44,10 +44,11 @@ CARD = Card(
                   "units, so that their mean is followed too; 'did': synthetic difference in differences, which also "
                   "weighs periods and allows a constant distance.",
                   choices=("simplex", "augmented", "pooled", "did")),
-        Parameter("errors", "choice", "placebo", "'placebo': untreated units taken for treated ones; 'conformal': the "
-                  "effects that residuals moved around in time do not reject; for 'did' with two treated units of each "
-                  "start or more also 'jackknife', and 'bootstrap'.",
-                  choices=("placebo", "conformal", "jackknife", "bootstrap")),
+        Parameter("errors", "choice", "placebo", "'placebo': the effects of untreated units taken for treated ones, "
+                  "relative to how closely each was followed before ('augmented', and several units of 'did': as they "
+                  "stand); 'spread': as they stand; 'conformal': the effects that residuals moved around in time do not "
+                  "reject; for 'did' with two treated units of each start or more also 'jackknife', and 'bootstrap'.",
+                  choices=("placebo", "spread", "conformal", "jackknife", "bootstrap")),
         Parameter("share", "float", None, "For 'pooled': how much the misfit of the treated units' mean counts beside "
                   "those of each. None: by how far separate weights leave their mean off.", 0.0, 1.0, optional=True),
         Parameter("replicates", "int", 200, "Draws of units, for 'did' with several treated ones and the bootstrap.",
@@ -81,9 +82,9 @@ def synthetic_control(
     """The mean over treated units and their periods after the start.
 
     Each treated unit has weights of its own; for ``did`` those that start together are averaged first (Clarke et al.
-    2023). Errors by placebos: see ``synthetic_inference``. The p-value of one treated unit is its rank among the
-    placebos, by the gap after the start relative to that before (Abadie et al. 2010, section 3.4), or by the estimate
-    (``did``). The spec's controls are matched as traits (see ``read_panel``).
+    2023). Errors by placebos: see ``synthetic_inference``. The rank of one treated unit among the placebos (Abadie et
+    al. 2010, section 3.4) is told in a remark and the diagnostics; the p-value is that of the interval. The spec's
+    controls are matched as traits (see ``read_panel``).
 
     Refused: those of ``read_panel``, ``too_few_donors``, ``too_few_periods`` (conformal), ``errors_not_available``.
     """
@@ -98,19 +99,16 @@ def synthetic_control(
     fit = FITS[kind]
     starts = sorted({p.start for p in parts})
     quick = kind == "did" and len(panel.treated) > 1
-    others = [] if errors != "placebo" or quick else placebos(panel, fit, starts, progress)
+    others = [] if errors not in ("placebo", "spread") or quick else placebos(panel, fit, starts, progress)
     floor = TINY * float(panel.outcome[panel.treated].std())
     found = _inference(panel, parts, others, kind, errors, replicates, level, seed, progress)
     if isinstance(found, Refused):
         return found
     spread, words, interval, p_value, df = found
     estimate = float(sum(p.share * p.fit.effect for p in parts))
-    if others and len(parts) == 1:
-        ranks = rank_p_values(parts[0], others, floor)
-        p_value = ranks["ratio"] if kind != "did" else (
-            1 + sum(abs(p.fit.effect) >= abs(estimate) for p in others)) / (1 + len(others))
-    else:
-        ranks = {}
+    ranks = rank_p_values(parts[0], others, floor) if others and len(parts) == 1 else {}
+    if ranks:
+        remarks = (*remarks, _ranked(panel, ranks, len(others)))
     return Answer(
         _whole(data), estimates=np.array([estimate]), influence=_influence(panel, parts, spread),
         remarks=(*remarks, *_quality(panel, parts)), labels=("treated vs its donors",), interval=interval,
@@ -120,8 +118,17 @@ def synthetic_control(
     )
 
 
+def _ranked(panel: Panel, ranks: dict[str, float], others: int) -> Remark:
+    rank = round(ranks["ratio"] * (others + 1))
+    return Remark("placebo_rank", f"By how much larger its gap is after the start than before, the treated unit is "
+                  f"number {rank} of {others + 1} when each untreated unit is taken for a treated one (p = "
+                  f"{ranks['ratio']:.2g}).", (panel.data.spec.treatment,), {"rank": rank, "of": others + 1} | ranks)
+
+
 def _whole(data: Prepared) -> Prepared:
     """Without clusters other than the units: whole units are compared, whatever groups they form."""
+    told = tuple(r for r in data.remarks if r.code not in ("clustered_by_unit", "few_clusters"))
+    data = dataclasses.replace(data, remarks=told)
     if data.spec.cluster == data.spec.unit:
         return data
     return dataclasses.replace(data, clusters=None, spec=data.spec.replace(cluster=None))
@@ -203,9 +210,10 @@ def _inference(
         return Refused("too_few_donors", "There are too few untreated units to see how far such an average misses one "
                        "of them.", {"untreated": donors}, "Include more untreated units.")
     floor = TINY * float(panel.outcome[panel.treated].std())
+    scaled = errors == "placebo" and kind != "augmented"
     if len(parts) > 1:
-        return inference_of.error_of_several(parts, others, floor), words, None, None, donors - 1.0
-    spread = inference_of.error_of_one(parts[0], others, kind in ("simplex", "pooled"), floor)
+        return inference_of.error_of_several(parts, others, scaled, floor), words, None, None, donors - 1.0
+    spread = inference_of.error_of_one(parts[0], others, scaled, floor)
     return spread, words, None, None, donors - 1.0
 
 

@@ -74,12 +74,12 @@ def error_of_one(part: Part, others: Sequence[Placebo], scaled: bool, floor: flo
 
 def noise_before(fit: Synthetic, periods: int, floor: float) -> float:
     """Root mean square of the gap before, each positive weight but one counted as a period spent on the fit; nan where
-    fewer than three are left."""
-    left = periods - int((np.abs(fit.weights) > 1e-8).sum()) + 1
+    fewer than three are left. The penalised weights of ``did`` spend none."""
+    left = periods if fit.times is not None else periods - int((np.abs(fit.weights) > 1e-8).sum()) + 1
     return max(fit.misfit * float(np.sqrt(periods / left)), floor) if left >= FEWEST_LEFT else np.nan
 
 
-def error_of_several(parts: Sequence[Part], others: Sequence[Placebo], floor: float) -> float:
+def error_of_several(parts: Sequence[Part], others: Sequence[Placebo], scaled: bool, floor: float) -> float:
     """Standard error of the mean over several treated units with weights of their own.
 
     The placebos of its start give the error of each about its double, as for one unit: s^2, of which the unit itself
@@ -89,7 +89,7 @@ def error_of_several(parts: Sequence[Part], others: Sequence[Placebo], floor: fl
     own = np.empty(len(parts))
     for i, part in enumerate(parts):
         like = [p for p in others if p.start == part.start]
-        own[i] = error_of_one(part, like, True, floor) ** 2 / (1 + part.fit.weights @ part.fit.weights)
+        own[i] = error_of_one(part, like, scaled, floor) ** 2 / (1 + part.fit.weights @ part.fit.weights)
     shares = np.array([p.share for p in parts])
     together = np.sum([p.share * p.fit.weights for p in parts], axis=0)
     return float(np.sqrt(shares**2 @ own + shares @ own * (together @ together)))
@@ -102,13 +102,15 @@ def ratio(fit: Synthetic, start: int, floor: float) -> float:
 
 def rank_p_values(part: Part, others: Sequence[Placebo], floor: float) -> dict[str, float]:
     """Share of the placebos, the treated among them, whose gap after is as large: relative to that before (``ratio``),
-    or as it stands among those whose squared misfit before is at most 2, 5 or 20 times that of the treated."""
-    own = ratio(part.fit, part.start, floor)
-    found = {"ratio": (1 + sum(ratio(p.fit, p.start, floor) >= own for p in others)) / (1 + len(others))}
+    or as it stands (``estimate``), also among those whose squared misfit before is at most 2, 5 or 20 times that of the
+    treated."""
+    own, size = ratio(part.fit, part.start, floor), abs(part.fit.effect)
+    found = {"ratio": (1 + sum(ratio(p.fit, p.start, floor) >= own for p in others)) / (1 + len(others)),
+             "estimate": (1 + sum(abs(p.fit.effect) >= size for p in others)) / (1 + len(others))}
     for times in FILTERS:
         kept = [p for p in others if p.fit.misfit**2 <= times * max(part.fit.misfit, floor) ** 2]
-        beyond = sum(abs(p.fit.effect) >= abs(part.fit.effect) for p in kept)
-        found[f"gap, misfit up to {times:.0f} times"] = (1 + beyond) / (1 + len(kept))
+        beyond = sum(abs(p.fit.effect) >= size for p in kept)
+        found[f"estimate, misfit up to {times:.0f} times"] = (1 + beyond) / (1 + len(kept))
     return found
 
 
