@@ -46,7 +46,7 @@ CARD = Card(
                   choices=("simplex", "augmented", "pooled", "did")),
         Parameter("errors", "choice", "placebo", "'placebo': the effects of untreated units taken for treated ones, "
                   "relative to how closely each was followed before ('augmented', and several units of 'did': as they "
-                  "stand); 'spread': as they stand; 'conformal': the effects that residuals moved around in time do not "
+                  "stand); 'spread': as they stand; 'conformal': effects that residuals moved around in time do not "
                   "reject; for 'did' with two treated units of each start or more also 'jackknife', and 'bootstrap'.",
                   choices=("placebo", "spread", "conformal", "jackknife", "bootstrap")),
         Parameter("share", "float", None, "For 'pooled': how much the misfit of the treated units' mean counts beside "
