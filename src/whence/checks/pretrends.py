@@ -15,7 +15,7 @@ from whence.core.result import Refused
 from whence.data.table import Table
 from whence.estimation.adoption import adoption
 from whence.estimation.effect import Effect
-from whence.estimation.prepare import prepare
+from whence.estimation.prepare import Prepared, prepare
 from whence.graphs.graph import Graph
 from whence.stats.fixed_effects import absorb
 from whence.stats.regress import cluster_sums, influence, ols
@@ -46,9 +46,10 @@ def pretrends(
     **params: Any,
 ) -> Check:
     """Two-way regression of the outcome on indicators of the last periods before the start, on rows not yet treated,
-    with the joint test that all are zero, and the straight trend that this test would miss half of the time.
+    with the joint test that all are zero; the straight drifts that this test finds half and four fifths of the time;
+    and what the first would add to the estimate where the test misses it (Roth 2022, section 2).
 
-    Worry: the test rejects. Informational: a trend as large as the effect would often have been missed.
+    Worry: the test rejects. Informational: a drift as large as the effect would often have been missed.
     """
     p = CARD.checked(params)
     if effect.spec.strategy not in ("did", "event_study"):
@@ -74,10 +75,14 @@ def pretrends(
                   found.unit[rows] if data.clusters is None else data.clusters[rows])
     if made is None:
         return does_not_apply(CARD, "The times before treatment cannot be told from unit and period.")
-    estimates, covariance, p_value = made
-    missed = _missed_slope(steps, covariance, p["alpha"])
-    after = float(np.mean([max(1, s) for s in range(1, 1 + max(1, len(when) // 2))]))
+    estimates, covariance, p_value, psi = made
+    missed, seen = (_slope(steps, covariance, p["alpha"], power) for power in (0.5, 0.8))
+    treated = (found.status == 1) & np.isfinite(found.first) & (found.first > found.time.min())
+    after = float(np.average(since[treated] + 1.0, weights=data.w[treated]))
     hidden = abs(missed * after) >= abs(effect.estimate)
+    together = _with_effect(data, effect, psi, rows)
+    carried = _left(steps, covariance, p["alpha"], missed)
+    bias = missed * after + (0.0 if together is None else float(carried @ together))
     shown = [{"time": int(s), "estimate": float(e), "error": float(math.sqrt(v))}
              for s, e, v in zip(steps, estimates, np.diagonal(covariance), strict=True)]
     verdict = "worry" if p_value < p["alpha"] else "informational" if hidden else "pass"
@@ -85,11 +90,13 @@ def pretrends(
         CARD.name, CARD.title, verdict,
         worry="Treated and untreated that drift apart before treatment starts.",
         saw=f"Over {count(len(steps), 'period')} before the start the joint test gives {p_text(p_value)}. A steady "
-        f"drift of {number(missed)} a period would be missed half of the time"
-        + (", and would add as much as the whole effect." if hidden else "."),
+        f"drift of {number(missed)} a period would be missed half of the time, one of {number(seen)} a fifth of it. "
+        f"Missed, the first would move the effect by about {number(bias)}"
+        + (", as much as the whole of it." if hidden else "."),
         cannot_show="That the trends would have stayed parallel afterwards; passing the test does not make them so, "
         "and estimates kept because they passed it are off where drift is real (Roth 2022).",
-        numbers={"p_value": p_value, "missed_drift": missed, "periods": len(steps), "before": shown},
+        numbers={"p_value": p_value, "missed_drift": missed, "found_drift": seen, "bias_if_missed": bias,
+                 "periods": len(steps), "before": shown},
         figure={"kind": "event_study", "before": shown, "after": _after(effect), "level": effect.level},
     )
 
@@ -97,8 +104,8 @@ def pretrends(
 def _joint(
     outcome: np.ndarray, leads: np.ndarray, unit: np.ndarray, period: np.ndarray, weights: np.ndarray | None,
     clusters: np.ndarray,
-) -> tuple[np.ndarray, np.ndarray, float] | None:
-    """Coefficients of the leads, their covariance by cluster, and the p-value of the joint F test."""
+) -> tuple[np.ndarray, np.ndarray, float, np.ndarray] | None:
+    """Coefficients of the leads, their covariance by cluster, the p-value of the joint F test, and influence values."""
     from scipy.special import fdtrc
 
     raw = np.column_stack([outcome, leads])
@@ -115,19 +122,47 @@ def _joint(
     k = leads.shape[1]
     statistic = float(fit.coefficients @ np.linalg.pinv(covariance, hermitian=True) @ fit.coefficients)
     freedom = groups - k
-    return fit.coefficients, covariance, float(fdtrc(k, freedom, statistic * freedom / ((groups - 1) * k)))
+    return fit.coefficients, covariance, float(fdtrc(k, freedom, statistic * freedom / ((groups - 1) * k))), psi
 
 
-def _missed_slope(steps: np.ndarray, covariance: np.ndarray, alpha: float) -> float:
-    """The slope of a straight drift that the joint test finds with chance one half (Roth 2022, section 2)."""
+def _slope(steps: np.ndarray, covariance: np.ndarray, alpha: float, power: float) -> float:
+    """The slope of a straight drift that the joint test finds with chance ``power`` (Roth 2022, section 2)."""
     from scipy.optimize import brentq
     from scipy.special import chdtri, chndtr
 
     shape = steps - steps.min() + 1.0
     strength = float(shape @ np.linalg.pinv(covariance, hermitian=True) @ shape)
     critical = float(chdtri(len(steps), alpha))
-    found: Any = brentq(lambda v: float(chndtr(critical, len(steps), v)) - 0.5, 0.0, 1e4)
+    found: Any = brentq(lambda v: float(chndtr(critical, len(steps), v)) - (1 - power), 0.0, 1e4)
     return math.sqrt(found / strength) if strength > 0 else math.inf
+
+
+def _left(steps: np.ndarray, covariance: np.ndarray, alpha: float, slope: float) -> np.ndarray:
+    """How a drift's estimates move on average where the joint test misses it, times the inverse of their covariance.
+
+    Within the ellipsoid that the test accepts, a normal vector's mean is its own times the ratio of two noncentral
+    chances, of k + 2 and of k degrees of freedom; what it is moved by moves a correlated estimate in proportion.
+    """
+    from scipy.special import chdtri, chndtr
+
+    drift, k = slope * (steps - steps.min() + 1.0), len(steps)
+    inverse = np.linalg.pinv(covariance, hermitian=True)
+    critical, strength = float(chdtri(k, alpha)), float(drift @ inverse @ drift)
+    ratio = float(chndtr(critical, k + 2, strength)) / max(float(chndtr(critical, k, strength)), 1e-300)
+    return inverse @ drift * (ratio - 1)
+
+
+def _with_effect(data: Prepared, effect: Effect, psi: np.ndarray, rows: np.ndarray) -> np.ndarray | None:
+    """Covariances (k,) of the leads' estimates with the effect's, from both influence values; None without them."""
+    if effect.influence is None or effect.rows is None:
+        return None
+    own = np.zeros(int(max(data.rows.max(), effect.rows.max())) + 1)
+    own[effect.rows] = effect.influence / effect.n
+    lead = psi / len(psi)
+    clusters = np.arange(data.n) if data.clusters is None else np.unique(data.clusters, return_inverse=True)[1]
+    groups = int(clusters.max()) + 1
+    by_effect = np.bincount(clusters, weights=own[data.rows], minlength=groups)
+    return np.array([np.bincount(clusters[rows], weights=one, minlength=groups) @ by_effect for one in lead.T])
 
 
 def _after(effect: Effect) -> list[dict[str, Any]]:

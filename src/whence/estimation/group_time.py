@@ -195,7 +195,8 @@ def _answer(
             "adoption": found.kind, "treatment_read_as": found.read, "units": units, "periods": len(when),
             "average": average, "never_treated": int((cells.start == len(when)).sum()),
             "group_time": [
-                {"group": float(when[g]), "time": float(when[t]), "estimate": float(e), "standard_error": float(s)}
+                {"group": float(when[g]), "time": float(when[t]), "since": int(t - g),
+                 "units": int((cells.start == g).sum()), "estimate": float(e), "standard_error": float(s)}
                 for g, t, e, s in zip(effects.group, effects.time, effects.estimates,
                                       np.sqrt((effects.influence**2).sum(axis=0)) / units, strict=True)
             ],
