@@ -11,6 +11,7 @@ from typing import Any
 
 from whence.core.result import Refused, Remark, fields_to_plain
 from whence.discovery.discovery import Discovery
+from whence.estimation.choose import LOCAL
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
 from whence.identification.identify import Identified, NotIdentified
@@ -43,7 +44,8 @@ class Plan:
         if self.spec is None:
             return f"No plan. {self.refused}"
         s = self.spec
-        lines = [f"Effect of {', '.join(s.treatments)} on {', '.join(s.outcomes)} ({s.quantity}, {s.strategy})"]
+        whose = LOCAL.get(s.strategy, s.quantity)
+        lines = [f"Effect of {', '.join(s.treatments)} on {', '.join(s.outcomes)} ({whose}, {s.strategy})"]
         lines += _way(s)
         if self.graph is not None:
             origin = "learned from the data" if self.discovery is not None else "given"

@@ -12,7 +12,7 @@ from whence.estimation.choose import COMPARING
 from whence.identification.spec import Contrast, Spec
 from whence.studies.candidates import CLOSE_CALL, Candidate
 from whence.studies.compose import Composed, compose
-from whence.studies.evidence.evidence import proposed
+from whence.studies.evidence.evidence import Evidence, proposed
 from whence.studies.plan import Plan, Request
 from whence.studies.question import Reading
 from whence.studies.words import Description
@@ -104,7 +104,7 @@ def _incomplete(best: Candidate) -> Refused:
 def _grounds(best: Candidate) -> list[Remark]:
     """Why this design."""
     shown = best.grounds[:SHOWN]
-    texts = [e.text + (f" ({_short(e.quote)!r})" if e.quote and e.source == "words" else "") for e in shown]
+    texts = [e.text + (f" ({_short(e.quote)!r})" if _worth_quoting(e) else "") for e in shown]
     seen = {"share": round(math.exp(best.score), 3), "nats": [round(e.strength, 2) for e in shown]}
     if not texts:
         texts = ["Nothing in the words or the data points to another design."]
@@ -201,6 +201,12 @@ def _odds(best: Candidate, other: Candidate) -> str:
     times = math.exp(best.score - other.score)
     return "about as likely" if times < 1.15 else f"{times:.1f} times less likely" if times < 10 else \
         f"{times:,.0f} times less likely"
+
+
+def _worth_quoting(evidence: Evidence) -> bool:
+    """Whether the sentence says more than the words of it that the text names already."""
+    read = max((str(w) for w in evidence.measured.get("words", ())), key=len, default="")
+    return evidence.source == "words" and len(evidence.quote) > len(read) + 30
 
 
 def _short(sentence: str, most: int = 160) -> str:
