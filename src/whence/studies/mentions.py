@@ -127,6 +127,9 @@ _NAMES = (
                                                                   r"policy|period)$"),
     _rule("unit", 0.7, r"(?:^|_)(?:id|uid|uuid|code|fips|fip)$", r"^id", r"(?:[a-z])(?:ID|"
                                                                          r"id)$(?<!paid)(?<!aid)(?<!grid)(?<!bid)"),
+    _rule("unit", 0.4,
+          r"^(?:state|country|county|city|municipality|province|district|village|firm|school|hospital|store|person|"
+          r"individual|subject|household|participant|student|patient)(?:_?(?:id|code|name|no|num|number))?$"),
     _rule("weight", 0.7, r"(?:^|_)(?:weights?|wgt|pweight|popwt)$"),
     _rule("cluster", 0.6, r"(?:^|_)cluster(?:_|$)"),
     _rule("stratum", 0.6, r"(?:^|_)(?:strat(?:a|um)|block)\d*(?:_|$)"),
@@ -144,10 +147,13 @@ _CUT = re.compile(
     rf"under|greater|fewer)\b", re.IGNORECASE)
 _GIVEN = re.compile(r"\b(?:qualif|eligib|receiv|assign|grant|invit|accept|admit|enrol|treated|access|entitle|given|"
                     r"connect|win|"
-                    r"won|elected|required|exempt|offered|placed|participat)\w*", re.IGNORECASE)
+                    r"won|elected|provid|obtain|required|exempt|offered|placed|participat)\w*", re.IGNORECASE)
 _DECIDED = re.compile(r"\b(?:eligib\w+|treatment|assign\w+|access|admission|participation)\b.{0,40}\b(?:determined|"
                       r"decided|based|"
                       r"depend\w*|assigned) (?:by|on|according to|using)\b", re.IGNORECASE)
+_BASED_ON = re.compile(r"\b(?:based|depend\w*|conditional) (?:only )?on (?:the |their |his |her |its "
+                       r")?(?P<by>[^.,;()]+)",
+                       re.IGNORECASE)
 _OUTCOME_IS = re.compile(r"\b(?:outcomes?|dependent variable|end ?point)(?: of interest| variable| measure)?(?: "
                          r"\w+)? (?:is|are|was|"
                          r"were|include[sd]?|being|measured)\b(?: the| whether)?(?P<o>[^.;]+)", re.IGNORECASE)
@@ -173,7 +179,13 @@ def described_roles(
 
 
 def _from_columns(columns: Sequence[str], described: Mapping[str, Description]) -> Iterator[RoleMention]:
+    vocabulary: Vocabulary | None = None
     for column in columns:
+        if column in described and (based := _BASED_ON.search(described[column].text)):
+            vocabulary = vocabulary or Vocabulary(columns, described)
+            for other, score in _fitting(based["by"], vocabulary, 1):
+                if other != column:
+                    yield RoleMention(other, "running", 0.6 * score, described[column].sentence)
         for role, strength, pattern in _NAMES:
             if pattern.search(column.lower() if role != "unit" else column):
                 yield RoleMention(column, role, strength, f"the name {column}")

@@ -18,8 +18,12 @@ from whence.studies.words import Description
 MOST_MISSING = 0.2  # a control missing on more rows than this costs too much
 NEAR_COPY = 0.98  # absolute correlation above which a column is a copy of the treatment or the outcome
 _YEAR = re.compile(r"\b(?:18|19|20)\d\d\b")
-_LATER = re.compile(r"(?:^|[_\W])(?:post|after|afterwards|follow[-_ ]?up|endline|outcome|result(?:ing|s)?|final|"
-                    r"subsequent(?:ly)?)(?:$|[_\W])", re.IGNORECASE)
+_LATER = re.compile(r"(?:^|[_\W])(?:after|afterwards|follow[-_ ]?up|endline|outcome|resulting|final|subsequent(?:ly)?)"
+                    r"(?:$|[_\W])|\bpost[- ]?(?:treatment|intervention|program\w*|policy|reform|period|campaign|test|"
+                    r"trial|"
+                    r"study|training|randomi[sz]ation|implementation|event)\b", re.IGNORECASE)
+_LATER_NAME = re.compile(r"(?:^|_)(?:post|after|followup|endline|final)(?:$|_)", re.IGNORECASE)
+_EARLIER = re.compile(r"(?:^|_|\b)(?:baseline|pre|prior|previous|initial|lagged)(?:_|\b)", re.IGNORECASE)
 _IDENTIFIER = re.compile(r"(?:^|_)(?:id|uuid|seqn|key|index|identifier|rownames?)$|^(?:unnamed.*|)$", re.IGNORECASE)
 
 
@@ -57,9 +61,9 @@ def is_identifier(table: Table, name: str) -> bool:
     distinct = len(set(present.tolist())) if column.kind == "text" else len(np.unique(present))
     if column.kind in CODED:
         return distinct > max(20, len(present) // 10)
-    if column.kind in NUMERIC and not (present == np.round(present)).all():
-        return False  # an index of performance or of prices is a measure, not a name
-    return bool(_IDENTIFIER.search(name)) and distinct == len(present)
+    if not _IDENTIFIER.search(name) or distinct != len(present):
+        return False
+    return column.kind not in NUMERIC or bool((present == np.round(present)).all())  # an index of prices is a measure
 
 
 def why_not(
@@ -84,8 +88,9 @@ def why_not(
 def measured_later(name: str, treatment: str, described: Mapping[str, Description]) -> str | None:
     """Words or years that place the column after the treatment began."""
     text = described[name].text if name in described else ""
-    if match := _LATER.search(name) or _LATER.search(text):
-        return f"the word {match[0].strip('_ ').lower()!r} suggests that it is measured after the treatment"
+    told_before = _EARLIER.search(name) or _EARLIER.match(text)
+    if not told_before and (match := _LATER_NAME.search(name) or _LATER.search(name) or _LATER.search(text)):
+        return f"the word {match[0].strip('_ ,;:.()').lower()!r} suggests that it is measured after the treatment"
     year, treated = _latest_year(name, described), _latest_year(treatment, described)
     if year is not None and treated is not None and year >= treated:
         return f"it is dated {year}, not before the treatment ({treated})"

@@ -27,14 +27,14 @@ CONTEXT = 0.05  # the rest of the question decides only between columns that fit
 BY_VALUE = 0.5  # a column one of whose values the treatment's phrase names
 BINARY, TWO_WORDS = 1.2, 1.05  # a column of 0 and 1, or of two words, is rather a treatment
 UNTOLD = 0.8  # a column that a description of most of the others passes over
-EARLY = 0.7  # measured before the study began
+EARLY, WANTED_EARLY = 0.7, 1.2  # measured before the study began, when the question means that or does not
 PROXIMITY = 0.75  # how near something is moves people to it, and is not the thing
 OLDER = 0.95  # of columns that differ in a year, none named, the outcome is the latest
 OUTLIVED = 0.75  # repeated by another column at a later time
 CONSTRUCTED = 0.75  # predicted, squared or multiplied from other columns
 ATTITUDE = 0.7  # an opinion is rather an outcome
 AGAINST = 0.6  # the share of its score that a column loses with a strong mention of another role
-OFFERED = 0.55  # for the offer where the question means the take-up, or the other way round
+OFFERED = 0.85  # of the score of the take-up, for the offer, where the question means the former; or the other way
 
 _EARLIER = re.compile(r"(?:^|_|\b)(?:prev|previous|prior|pre|baseline|initial|before|past|lag(?:ged)?|earlier)(?:_|\b)",
                       re.IGNORECASE)
@@ -101,8 +101,8 @@ def _for_treatment(m: Material, column: str) -> float:
     told, factor = m.told(column), 1.0
     if column in m.binary:
         factor *= TWO_WORDS if any(isinstance(v, str) for v in m.levels.get(column, ())) else BINARY
-    if not _EARLIER.search(m.read.treatment) and (_EARLIER.search(column) or _BEFORE.search(told)):
-        factor *= EARLY
+    if _EARLIER.search(column) or _BEFORE.search(told):
+        factor *= WANTED_EARLY if _EARLIER.search(m.read.treatment) else EARLY
     if _ATTITUDE.search(told) and not _ATTITUDE.search(m.read.treatment):
         factor *= ATTITUDE
     if _PROXIMITY.search(told) and not _PROXIMITY.search(m.read.treatment):
@@ -127,7 +127,7 @@ def _offered_or_taken(scores: dict[str, float], m: Material) -> None:
     best = max((scores[c] for c in stronger), default=0.0)
     for column in weaker:
         if best >= 0.5 * scores[column] > 0:
-            scores[column] *= OFFERED
+            scores[column] = min(scores[column], OFFERED * best)
 
 
 def outcome_scores(m: Material) -> dict[str, float]:
@@ -145,8 +145,8 @@ def outcome_scores(m: Material) -> dict[str, float]:
 def _for_outcome(m: Material, column: str) -> float:
     """An outcome comes after: last year's value is not it, unless the words say so."""
     told, factor = m.told(column), 1.0
-    if not _EARLIER.search(m.read.outcome) and (_EARLIER.search(column) or _BEFORE.search(told)):
-        factor *= EARLY
+    if _EARLIER.search(column) or _BEFORE.search(told):
+        factor *= WANTED_EARLY if _EARLIER.search(m.read.outcome) else EARLY
     if _CONSTRUCTED.search(told) or _CONSTRUCTED.search(column):
         factor *= CONSTRUCTED
     return factor * (UNTOLD if m.told_well and not told else 1.0)

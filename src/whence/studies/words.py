@@ -225,6 +225,9 @@ def _said(sentence: str, match: re.Match[str], every: re.Pattern[str]) -> tuple[
         rest = after.split(")")[0].strip(" ,;:'\"")
         if len(lead) >= 3:
             return (f"{lead} ({rest})" if rest else lead), "aside"
+    if " " in match[0] and re.match(r"[,;)]|status[,;)]", after):  # one of a list: the item is all that is said
+        item = re.split(r"[,;:()]|\band\b", before)[-1].strip()
+        return f"{item} {match[0]}".strip(), "prose"
     following = next((m for m in every.finditer(after) if _unmistakable(after, m)), None)
     text = after[: following.start()] if following else after
     text = re.split(r";|, '| and '|, and (?:the )?'", text)[0]
