@@ -18,7 +18,7 @@ from whence.data.load import read
 from whence.studies.evidence.evidence import totals
 from whence.studies.evidence.read import data_of_design
 
-SIZES = (200, 500, 1000, 5000, 20_000)
+SIZES = (200, 500, 1000, 2000, 5000, 200, 500, 1000, 2000, 20_000)
 Columns = dict[str, Any]
 Made = tuple[Columns, tuple[str, ...]]  # columns with treatment d and outcome y, and the columns of the design
 

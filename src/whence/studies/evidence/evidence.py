@@ -8,7 +8,7 @@ from typing import Any, Literal
 
 DESIGNS = ("rct", "adjustment", "iv", "rdd", "did", "frontdoor", "none")
 # Log weights before any look: what is measured and described without a word of a design was mostly just observed.
-BEFORE: Mapping[str, float] = {"adjustment": 1.5}
+BEFORE: Mapping[str, float] = {"adjustment": 1.0}
 
 
 @dataclass(frozen=True)

@@ -27,12 +27,15 @@ TREATMENT = ""  # its place among the correlations; no column is called so
 
 @dataclass(frozen=True)
 class Offer:
-    """A column that may move the treatment from outside. parts: what its strength is made of, in nats."""
+    """A column that may move the treatment from outside. parts: what its strength is made of, in nats. r2: share of the
+    treatment that it explains. nested: nobody without it was treated; absent: nobody with it, so that not having it is
+    the offer. words: that say it was assigned."""
 
     name: str
     parts: dict[str, float]
     r2: float
     nested: bool
+    absent: bool
     words: str
 
     @property
@@ -59,15 +62,17 @@ def offers(
     best = found[0]
     text = f"{best.name} moves {sheet.treatment} (it explains {best.r2:.1%})"
     if best.nested:
-        text += ", and nobody without it was treated"
+        text += f", and nobody with{'' if best.absent else 'out'} it was treated"
     seen = {"r2": best.r2, "nested": best.nested, "parts": best.parts,
             "next": {o.name: round(o.strength, 2) for o in found[1:4]}}
     strength = min(max(best.strength, LEAST), MOST)
     chosen = _instruments(sheet, found, made)
-    evidence = [Evidence("iv", strength, "data", text + ".", {"instruments": chosen}, None, best.words, seen)]
+    quote = best.words and (sheet.described[best.name].sentence if best.name in sheet.described else best.words)
+    evidence = [Evidence("iv", strength, "data", text + ".", {"instruments": chosen}, None, quote, seen)]
     if best.strength > 2:
         evidence.append(Evidence("rct", -min(best.strength, 5.0), "data",
-                             f"What was assigned is {best.name} rather than {sheet.treatment}.", {}, None, best.words))
+                             f"{best.name} moves {sheet.treatment}, so that was not itself drawn by lot.", {}, None,
+                             quote))
     return tuple(evidence)
 
 
@@ -193,7 +198,7 @@ def _offer(
         if linked == TAKE_UP:
             alone = min(alone, 0.0)  # what only the treated have moves with the treatment because it follows
         parts["alone"] = min(max(alone, 0.0), 2.0) / 2 if assigned or parts.get("surroundings") else alone
-    return Offer(name, parts, r2, parts.get("nested", 0.0) > 0, words)
+    return Offer(name, parts, r2, parts.get("nested", 0.0) > 0, linked == EXCLUSIVE, words)
 
 
 def _fit(made: Products, target: str, rest: list[str]) -> tuple[float, int, int]:

@@ -15,7 +15,6 @@ from whence.studies.words import Description
 
 MOST_ROWS = 20_000  # of a longer table every k-th row is looked at where the order of rows does not matter
 MOST_LEVELS = 12
-MOST_COVARIATES = 60
 MOST_MISSING = 0.5
 FEWEST_EXPECTED = 8.0  # rows that chance would put where there are none, for a link by logic
 
