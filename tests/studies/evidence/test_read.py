@@ -8,7 +8,7 @@ import numpy as np
 
 from whence.data.load import read
 from whence.studies.evidence.evidence import DESIGNS, proposed, totals
-from whence.studies.evidence.read import data_of_design, read_designs
+from whence.studies.evidence.read import data_of_design, read_designs, tied_columns
 
 RNG = np.random.default_rng(4)
 
@@ -28,6 +28,15 @@ def test_an_invitation_is_the_instrument_of_attendance() -> None:
     evidence = read_designs(read(offered(800)), "attended", "score", ABOUT, "Does the course raise scores?")
     assert next(iter(totals(evidence))) == "iv"
     assert proposed(evidence, "iv", "instruments") == ("letter",)
+
+
+def test_what_is_tied_to_the_treatment_or_the_offer_is_named() -> None:
+    data = offered(800)
+    other = (1 - data["letter"]) * RNG.integers(0, 2, 800)
+    data |= {"certificate": data["attended"] * RNG.integers(0, 2, 800), "other_letter": other}
+    tied = tied_columns(read(data), "attended", "score", ("letter",))
+    assert set(tied) == {"certificate", "other_letter"}
+    assert tied["certificate"] == "only those with attended have it"
 
 
 def test_evidence_is_the_same_for_any_order_of_columns() -> None:

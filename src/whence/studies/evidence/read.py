@@ -14,7 +14,7 @@ from whence.studies.evidence.hints import ASSIGNED, RUNNING, hint, said_of
 from whence.studies.evidence.offers import offers
 from whence.studies.evidence.panel import over_time
 from whence.studies.evidence.phrases import words_of_design
-from whence.studies.evidence.sheet import Sheet, make_sheet
+from whence.studies.evidence.sheet import EXCLUSIVE, OFFER, TAKE_UP, Sheet, make_sheet, nesting
 from whence.studies.evidence.steps import cutoffs, steps
 from whence.studies.words import Description, descriptions
 
@@ -69,6 +69,28 @@ def data_of_design(
         moved += _instead(moved)
     moved += _drawn(sheet, moved, said)
     return (*jumps, *when, *moved, *chance(sheet, any(e.design == "iv" and e.strength > 0 for e in moved)))
+
+
+def tied_columns(table: Table, treatment: str, outcome: str, instruments: Sequence[str] = ()) -> dict[str, str]:
+    """Columns tied by logic to the treatment or an instrument, which are no controls, each with the reason.
+
+    What only the treated have follows the treatment; another arm or another level of the same variable cannot be held
+    fixed while the treatment changes. instruments: not themselves among the answer.
+    """
+    sheet = make_sheet(table, treatment, outcome, {})
+    reasons = {OFFER: "nobody without it has {}", TAKE_UP: "only those with {} have it",
+               EXCLUSIVE: "nobody has it and {}"}
+    found: dict[str, str] = {}
+    for name in sheet.others:
+        values = sheet.numbers(name)
+        if values is None or name in instruments:
+            continue
+        for other in (treatment, *instruments):
+            with_it = sheet.t if other == treatment else sheet.numbers(other)
+            link = 0 if with_it is None else nesting(values, with_it)
+            if link:
+                found.setdefault(name, reasons[link].format(other))
+    return found
 
 
 def _drawn(sheet: Sheet, moved: tuple[Evidence, ...], said: Sequence[Evidence]) -> tuple[Evidence, ...]:
