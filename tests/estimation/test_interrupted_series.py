@@ -137,6 +137,11 @@ def test_more_refusals():
     assert any(w.code == "uneven_times" for w in estimate(uneven, SPEC).warnings)
 
 
+def test_one_unit_cannot_be_compared_and_hears_what_could_be_done():
+    found = estimate(series() | {"u": ["a"] * 60}, SPEC.replace(strategy="did", unit="u"))
+    assert isinstance(found, Refused) and found.code == "no_untreated" and "interrupted_series" in found.remedy
+
+
 def coverage(method, sets, **how):
     inside = []
     for seed in range(sets):
