@@ -321,8 +321,8 @@ def _clusters(data: Prepared) -> Prepared | Refused:
         evidence["clusters_by_arm"] = arms
     if count < 2 and name == data.spec.unit and data.spec.strategy in OVER_TIME:
         return Refused("no_untreated", f"All rows have the same {name!r}, so no other unit shows what would have "
-                       "happened without the treatment.", evidence, "Include other units; or compare the series with itself: "
-                       "strategy='interrupted_series'.")
+                       "happened without the treatment.", evidence, "Include other units; or compare the series "
+                       "with itself: strategy='interrupted_series'.")
     if count < 2 or min(arms.values(), default=2) < 2:
         where = f"{count} cluster(s)" if count < 2 else "an arm with a single cluster"
         return Refused("too_few_clusters", f"The column {name!r} gives {where}; errors cannot be clustered by it.",
