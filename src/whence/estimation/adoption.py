@@ -129,6 +129,16 @@ def times(column: Column, rows: np.ndarray) -> np.ndarray:
     return column.numeric()[rows].astype(float)
 
 
+def named(column: Column, time: float) -> str:
+    """A time, as ``times`` gives it, in words."""
+    if column.kind == "datetime":
+        moment = np.datetime64(round(time * 86_400_000_000), "us")
+        return str(moment.astype("datetime64[D]") if time == int(time) else moment.astype("datetime64[s]"))
+    if column.kind in CODED and not all(isinstance(v, (int, float)) for v in column.levels or ()):
+        return str((column.levels or ())[int(time)])
+    return f"{time:.10g}"
+
+
 def _with_units(
     data: Prepared, values: np.ndarray, time: np.ndarray, period: np.ndarray, unit: np.ndarray
 ) -> Adoption | Refused:

@@ -9,7 +9,7 @@ import numpy as np
 from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
-from whence.estimation.adoption import Adoption
+from whence.estimation.adoption import Adoption, named
 from whence.estimation.cells import Cells, panel_cells, section_cells
 from whence.estimation.inference import Answer
 from whence.estimation.parameters import LEVEL
@@ -186,14 +186,16 @@ def _answer(
     parts = [overall(cells, effects, average), *(averaged(cells, effects, since == e) for e in steps)]
     units = len(cells.start)
     spread = cells.on_rows(np.column_stack([psi for _, psi in parts]))
-    when = cells.when
+    when, time = cells.when, data.table.column(str(data.spec.time))
     return Answer(
         data, estimates=np.array([e for e, _ in parts]), influence=spread, remarks=remarks,
         labels=(f"treated vs not treated, {average} average",
                 *(f"{e:+d} periods" if abs(e) != 1 else f"{e:+d} period" for e in steps.tolist())),
         diagnostics={
             "adoption": found.kind, "treatment_read_as": found.read, "units": units, "periods": len(when),
-            "average": average, "never_treated": int((cells.start == len(when)).sum()),
+            "average": average,
+            "times": [{"time": t, "label": named(time, t)} for t in when.tolist()],
+            "never_treated": int((cells.start == len(when)).sum()),
             "group_time": [
                 {"group": float(when[g]), "time": float(when[t]), "since": int(t - g),
                  "units": int((cells.start == g).sum()), "estimate": float(e), "standard_error": float(s)}

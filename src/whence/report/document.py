@@ -19,6 +19,7 @@ from whence.report.data import about_rows, data, distinct
 from whence.report.designs import design_picture
 from whence.report.figures import draw
 from whence.report.finding import Finding
+from whence.report.grid import group_time_grid
 from whence.report.methods import citations, method_title
 from whence.report.refusal import refusal, said
 from whence.report.text import plain
@@ -55,6 +56,7 @@ def page(finding: Finding) -> dict[str, Any]:
         "another_way": another_way(finding), "estimand": estimand(finding), "cut": cut(finding),
         "note": getattr(finding.identified, "note", ""),
         "design": design_picture(finding.effect) if finding.effect is not None else "",
+        "grid": group_time_grid(finding.effect) if finding.effect is not None else "",
         "forest": methods_forest(finding), "contrasts": contrasts(finding),
         "checks": [check(c) for c in finding.checks], "assumptions": assumptions(finding), "data": data(finding),
         "choices": [r.text for r in finding.choices if r.code not in USED_ALREADY],

@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from whence.graphs.svg import text_width
-from whence.report import curves, designs, rows
+from whence.report import curves, designs, grid, rows
 from whence.report.axes import (
     LABEL,
     MARGIN,
@@ -186,5 +186,5 @@ KINDS: dict[str, Callable[[Mapping[str, Any]], str]] = {
     "tipping_point": curves.tipping_point, "rosenbaum": curves.rosenbaum,
     "marginal_sensitivity": curves.marginal_sensitivity,
     "specification_curve": curves.specification_curve, "histogram_at_cutoff": designs.at_cutoff,
-    "bandwidths": designs.bandwidths, "event_study": designs.before_the_start,
+    "honest_trends": grid.honest_trends, "bandwidths": designs.bandwidths, "event_study": designs.before_the_start,
 }
