@@ -210,3 +210,15 @@ def test_boosted_chances_out_of_fold():
     only = np.where(fold == 0, 2, np.minimum(codes, 1))  # a class that no fit for fold 0 sees
     assert by_fold(Rows.of(x, fold, every, ones), only, 3) is None
     assert by_fold(Rows.of(x[:, :0], fold, every, ones), codes, 3) is None
+
+
+@pytest.mark.parametrize("name", ["lasso", "ridge"])
+@pytest.mark.parametrize("few", [1, 3])
+def test_a_class_with_few_members_gives_no_warning(name, few, recwarn):
+    rng = np.random.default_rng(6)
+    x, codes = rng.normal(size=(60, 3)), np.zeros(60, dtype=np.int64)
+    codes[:few] = 1
+    made = LEARNERS[name].classes
+    p = made(x, codes, 2, np.ones(60), x, 0)
+    assert not recwarn.list and np.allclose(p.sum(axis=1), 1)
+    assert p[:, 1].mean() < 0.2

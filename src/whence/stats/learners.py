@@ -33,6 +33,7 @@ NumbersByFold = Callable[[Rows, np.ndarray], np.ndarray | None]
 ClassesByFold = Callable[[Rows, np.ndarray, int], np.ndarray | None]
 
 SMALL_PENALTY = 0.01  # keeps logit nuisances finite under separation; nothing to a fit that is finite anyway
+LONG = 20_000  # steps of coordinate descent and of stochastic gradients, which end far earlier where they can
 CLOSE = 1e-4  # Newton converges quadratically: the step after this one would be about its square
 
 
@@ -100,27 +101,37 @@ def _lasso_numbers(rows: int, seed: int) -> Any:
     from sklearn.preprocessing import StandardScaler
 
     # Tables often come sorted, so the inner folds are shuffled.
-    return make_pipeline(StandardScaler(), LassoCV(cv=KFold(5, shuffle=True, random_state=seed), max_iter=5_000))
+    return make_pipeline(StandardScaler(), LassoCV(cv=KFold(5, shuffle=True, random_state=seed), max_iter=LONG))
 
 
-def _penalised_classes(l1_ratio: float) -> Callable[[int, int], Any]:
-    def make(rows: int, seed: int) -> Any:
-        from sklearn.linear_model import LogisticRegressionCV
-        from sklearn.model_selection import StratifiedKFold
-        from sklearn.pipeline import make_pipeline
-        from sklearn.preprocessing import StandardScaler
+def _penalised_classes(l1_ratio: float) -> Classes:
+    """A logit on standardised columns, its penalty chosen by inner folds that all hold every class."""
 
-        # Releases before 1.8 spell the mixture of penalties out.
-        known = inspect.signature(LogisticRegressionCV).parameters
-        how: dict[str, Any] = {"l1_ratios": [l1_ratio]}
-        how |= {"use_legacy_attributes": False} if "use_legacy_attributes" in known else {"penalty": "elasticnet"}
-        logit = LogisticRegressionCV(
-            Cs=8, cv=StratifiedKFold(5, shuffle=True, random_state=seed), solver="saga", max_iter=2_000, tol=1e-3,
-            scoring="neg_log_loss", random_state=seed, **how,
-        )
-        return make_pipeline(StandardScaler(), logit)
+    def predict(x: np.ndarray, codes: np.ndarray, k: int, w: np.ndarray, new: np.ndarray, seed: int) -> np.ndarray:
+        seen = np.bincount(codes)
+        inner = min(5, int(seen[seen > 0].min()))
+        return fit_predict(_penalised_logit(l1_ratio, inner, seed), x, codes, w, new, k)
 
-    return make
+    return predict
+
+
+def _penalised_logit(l1_ratio: float, inner: int, seed: int) -> Any:
+    """An unfitted logit; with fewer than two inner folds the penalty is as much as one row's information (C = 1)."""
+    from sklearn.linear_model import LogisticRegression, LogisticRegressionCV
+    from sklearn.model_selection import StratifiedKFold
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import StandardScaler
+
+    common: dict[str, Any] = {"solver": "saga", "max_iter": LONG, "tol": 1e-3, "random_state": seed}
+    # Releases before 1.8 spell the mixture of penalties out.
+    known = inspect.signature(LogisticRegressionCV).parameters
+    newer = "use_legacy_attributes" in known
+    common |= {} if newer else {"penalty": "elasticnet"}
+    if inner < 2:
+        return make_pipeline(StandardScaler(), LogisticRegression(l1_ratio=l1_ratio, **common))
+    common |= {"l1_ratios": [l1_ratio]} | ({"use_legacy_attributes": False} if newer else {})
+    cv = StratifiedKFold(inner, shuffle=True, random_state=seed)
+    return make_pipeline(StandardScaler(), LogisticRegressionCV(Cs=8, cv=cv, scoring="neg_log_loss", **common))
 
 
 def _ridge_numbers(rows: int, seed: int) -> Any:
@@ -154,8 +165,8 @@ LEARNERS: dict[str, Learner] = {
     "quadratic": Learner("quadratic", 2, linear_numbers, linear_classes, least_squares, linear_classes_by_fold),
     "boosting": Learner("boosting", 0, _sklearn(boosting.boosted_numbers), _sklearn(boosting.boosted_classes),
                         boosting.numbers_by_fold, boosting.classes_by_fold),
-    "lasso": Learner("lasso", 2, _sklearn(_lasso_numbers), _sklearn(_penalised_classes(1.0))),
-    "ridge": Learner("ridge", 2, _sklearn(_ridge_numbers), _sklearn(_penalised_classes(0.0)), ridge, ridge_logistic),
+    "lasso": Learner("lasso", 2, _sklearn(_lasso_numbers), _penalised_classes(1.0)),
+    "ridge": Learner("ridge", 2, _sklearn(_ridge_numbers), _penalised_classes(0.0), ridge, ridge_logistic),
     "lightgbm": Learner("lightgbm", 0, _sklearn(_lightgbm("LGBMRegressor")), _sklearn(_lightgbm("LGBMClassifier"))),
 }
 # "auto" stacks these: a straight line, a parabola, a parabola shrunk, and steps with interactions.
