@@ -50,7 +50,8 @@ def test_covers_in_30_sets(kind):
     ({}, {"units": 31, "periods": 12, "start": 8}, 0.91), ({}, {"change": 1.0}, 0.93),
     ({}, {"periods": 8, "start": 4}, 0.91),
     ({}, {"treated": 4}, 0.93), ({"kind": "pooled"}, {"treated": 4}, 0.93),
-    ({"kind": "did"}, {}, 0.93), ({"kind": "did", "errors": "jackknife"}, {"treated": 8, "units": 40}, 0.88),
+    ({"kind": "did"}, {}, 0.91), ({"kind": "did"}, {"own": 0.6}, 0.89),
+    ({"kind": "did", "errors": "jackknife"}, {"treated": 8, "units": 40}, 0.88),
 ])
 def test_covers_in_500_sets(how, given, least):
     got = covered(500, how, **given)

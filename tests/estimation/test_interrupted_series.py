@@ -95,6 +95,7 @@ def test_autocorrelation_is_shown_and_widens():
     assert smooth.diagnostics["durbin_watson"] < rough.diagnostics["durbin_watson"]
     assert smooth.diagnostics["autocorrelations"][0] > 0.3 and "remember" in smooth.errors
     hac = estimate(series(6), SPEC, covariance="hac")
+    assert any(w.code == "short_series" for w in hac.warnings)
     assert "Newey-West" in hac.errors and hac.estimate == pytest.approx(estimate(series(6), SPEC).estimate, abs=0.5)
 
 

@@ -20,6 +20,7 @@ from whence.stats.autoregressive import Autoregression, autocorrelations, autore
 FEWEST_FREE = 4  # degrees of freedom that must be left
 FEWEST_FOR_SLOPE = 4  # periods after the start; with fewer a change in slope is not looked for
 LAGS = 12  # autocorrelations shown
+LONG = 200  # periods from which Newey and West's errors are left without comment
 
 SEASON = Parameter(
     "season", "int", None, "Length of the season in periods. None: 12 for months, 4 for quarters and 7 for days where "
@@ -176,6 +177,10 @@ def _by_newey_west(series: Series, segments: Segments, level: float, remarks: tu
     values = (segments.contrasts @ inverse).T * residuals[:, None]
     expected = segments.untreated[series.start:] @ coefficients
     free = len(residuals) - segments.columns.shape[1]
+    if len(residuals) < LONG:
+        remarks = (*remarks, Remark("short_series", f"With {len(residuals)} periods, Newey and West's errors come out too "
+                                    "small where the series remembers; without covariance the memory is allowed for.",
+                                    (str(data.spec.time),), {"periods": len(residuals)}))
     return Answer(
         data, segments.contrasts @ coefficients,
         series.spread(values) * data.n * np.sqrt(len(residuals) / free), labels=segments.labels,
