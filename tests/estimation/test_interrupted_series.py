@@ -99,6 +99,17 @@ def test_autocorrelation_is_shown_and_widens():
     assert "Newey-West" in hac.errors and hac.estimate == pytest.approx(estimate(series(6), SPEC).estimate, abs=0.5)
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_words_of_the_treatment_and_clusters(method):
+    data = series(8)
+    told = data | {"d": np.where(data["d"] == 1, "after", "before"), "g": np.arange(60) % 2}
+    found = estimate(told, SPEC.replace(cluster="g"), method)
+    assert found.estimate == pytest.approx(estimate(data, SPEC, method).estimate)
+    assert found.interval == pytest.approx(estimate(data, SPEC, method).interval)
+    assert any(w.code == "contrast_chosen" and w.evidence["treated"] == "after" for w in found.warnings)
+    assert any(w.code == "cluster_not_used" for w in found.warnings) and found.clusters is None
+
+
 def test_few_periods_after():
     short = estimate(series(7, periods=42, slope=0.0), SPEC)
     assert len(short.comparisons) == 0 and any(w.code == "slope_not_looked_for" for w in short.warnings)

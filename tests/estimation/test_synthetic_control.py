@@ -115,6 +115,8 @@ def test_traits_are_matched():
     plain, matched = estimate(data, SPEC), estimate(data | {"x": 100 * trait}, SPEC.replace(controls=("x",)))
     share = [sum(e.diagnostics["weights"].get(name, 0.0) for name in ("0", "1")) for e in (plain, matched)]
     assert share[1] > share[0] and matched.estimate != plain.estimate
+    constant = estimate(data | {"x": np.ones(len(data["u"]))}, SPEC.replace(controls=("x",)))
+    assert constant.estimate == plain.estimate
     rescaled = estimate(data | {"x": trait - 7}, SPEC.replace(controls=("x",)))
     assert rescaled.estimate == pytest.approx(matched.estimate, abs=1e-6)
 

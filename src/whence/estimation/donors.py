@@ -84,7 +84,7 @@ def read_panel(data: Prepared, in_differences: bool) -> tuple[Panel, tuple[Remar
     time = data.table.column(str(data.spec.time))
     _, when = np.unique(found.period, return_index=True)
     traits = None
-    if made is not None and not in_differences:
+    if made is not None and made.matrix.shape[1] and not in_differences:
         traits = _traits(made, found, outcome, int(start[treated].min()), np.concatenate([treated, donors]))
     shown = (time.shown(int(data.rows[i])).partition("T00:00:00")[0] for i in when)
     return Panel(data, found, outcome, start, treated, donors, traits,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -117,7 +116,7 @@ def interrupted_series(
     influence = _influence(series, fit.rows[:, :m], fit.posterior.errors(half, level)[:m])
     band = np.column_stack([mean[m:] - half[m:], mean[m:] + half[m:]])
     return Answer(
-        dataclasses.replace(series.data, clusters=None), mean[:m], influence, np.full(m, fit.posterior.df),
+        series.data, mean[:m], influence, np.full(m, fit.posterior.df),
         labels=segments.labels, remarks=remarks,
         errors=Errors("ar1", f"errors that remember the last period (correlation {fit.mean_correlation:.2f}, "
                       f"integrated), t with {fit.posterior.df:.0f} degrees of freedom", np.full(m, fit.posterior.df)),
@@ -178,8 +177,8 @@ def _by_newey_west(series: Series, segments: Segments, level: float, remarks: tu
     expected = segments.untreated[series.start:] @ coefficients
     free = len(residuals) - segments.columns.shape[1]
     if len(residuals) < LONG:
-        remarks = (*remarks, Remark("short_series", f"With {len(residuals)} periods, Newey and West's errors come out too "
-                                    "small where the series remembers; without covariance the memory is allowed for.",
+        remarks = (*remarks, Remark("short_series", f"With {len(residuals)} periods, Newey and West's errors come out "
+                                    "too small where the series remembers; without it the memory is allowed for.",
                                     (str(data.spec.time),), {"periods": len(residuals)}))
     return Answer(
         data, segments.contrasts @ coefficients,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +12,8 @@ from whence.core.errors import WhenceError
 from whence.core.result import Refused, Remark
 from whence.estimation.adoption import times
 from whence.estimation.prepare import Prepared
+from whence.estimation.treatment import Treatment, canonical
+from whence.identification.spec import Contrast
 from whence.stats.features import independent, level_codes, plain
 
 FEWEST_BEFORE = 8  # periods; with fewer neither the trend nor the autocorrelation can be told
@@ -57,10 +60,12 @@ def read_series(data: Prepared) -> tuple[Series, tuple[Remark, ...]] | Refused:
         return Refused("not_a_start", f"{data.treatment.name!r} is not a treatment that is off and then on.",
                        {"values": len(np.unique(data.treatment.values))},
                        "Give a column that is 0 before the start and 1 from then on.")
+    data, unclustered = _unclustered(_in_order_of_time(data))
     kept = _treated_units(data)
     if isinstance(kept, Refused):
         return kept
     data, remarks = kept
+    remarks += unclustered
     time = times(data.table.column(spec.time), data.rows)
     when, first, code = np.unique(time, return_index=True, return_inverse=True)
     status = _status(data, code)
@@ -85,6 +90,31 @@ def read_series(data: Prepared) -> tuple[Series, tuple[Remark, ...]] | Refused:
         tuple(made.labels) if matrix.shape[1] else (), code, start,
         float(np.median(np.diff(when))) if column.kind == "datetime" else None)
     return series, (*remarks, *_said(series, uneven))
+
+
+def _in_order_of_time(data: Prepared) -> Prepared:
+    """Words such as before and after, of which nothing says which is treatment: what all have first is not."""
+    t, contrast = data.treatment, data.spec.contrast
+    if contrast not in (None, Contrast()) or any(not isinstance(canonical(arm), str) for arm in t.arms):
+        return data
+    time = times(data.table.column(str(data.spec.time)), data.rows)
+    if not (t.codes[time == time.min()] == 1).all():
+        return data
+    swapped = Treatment(t.name, t.arms[::-1], 1 - t.codes, 1.0 - t.values)
+    said = Remark("contrast_chosen", f"{t.name}: {t.arms[0]} is compared with {t.arms[1]}, which came first.",
+                  (t.name,), {"treated": t.arms[0], "control": t.arms[1]})
+    others = tuple(r for r in data.remarks if r.code != "contrast_chosen")
+    return dataclasses.replace(data, treatment=swapped, remarks=(*others, said))
+
+
+def _unclustered(data: Prepared) -> tuple[Prepared, tuple[Remark, ...]]:
+    """Without clusters: the periods of one series depend on each other in time, which the methods allow for."""
+    if data.clusters is None:
+        return data, ()
+    remarks = tuple(r for r in data.remarks if r.code not in ("clustered_by_unit", "few_clusters"))
+    said = Remark("cluster_not_used", f"Errors are those of one series over time, not clustered by "
+                  f"{data.spec.cluster}.", (str(data.spec.cluster),))
+    return dataclasses.replace(data, clusters=None, spec=data.spec.replace(cluster=None), remarks=remarks), (said,)
 
 
 def _treated_units(data: Prepared) -> tuple[Prepared, tuple[Remark, ...]] | Refused:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from typing import Any
 
 import numpy as np
@@ -83,7 +82,7 @@ def structural_series(
     estimate = float(series.outcome[start:].mean() - mean[0])
     error = float(found.future.errors(half, level)[0])
     return Answer(
-        dataclasses.replace(series.data, clusters=None), np.array([estimate]), _influence(series, error),
+        series.data, np.array([estimate]), _influence(series, error),
         np.array([found.future.df]), labels=("mean effect after the start",), remarks=remarks,
         errors=Errors("posterior", "of the posterior of a drifting level, t with "
                       f"{found.future.df:.0f} degrees of freedom", np.array([found.future.df])),
