@@ -6,6 +6,7 @@ import os
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 pty = pytest.importorskip("pty")
@@ -55,3 +56,21 @@ def test_colour_only_where_it_is_wanted() -> None:
 def test_end_of_input_at_the_question_runs_nothing(trial: Path) -> None:
     status, seen = on_terminal("ask", str(trial), "Does dose raise recovery?", typed="\x04")
     assert status == 0 and "Not run." in seen
+
+
+@pytest.mark.parametrize(("typed", "outcome"), [("1\n", "score_a"), ("2\n", "score_b"), ("n\n", None)])
+def test_two_near_plans_are_one_question(tmp_path: Path, typed: str, outcome: str | None) -> None:
+    rng = np.random.default_rng(3)
+    rows = zip(rng.normal(size=300), rng.normal(size=300), rng.integers(0, 2, 300), strict=True)
+    file = tmp_path / "exam.csv"
+    file.write_text("score_a,score_b,course\n" + "".join(f"{a},{b},{c}\n" for a, b, c in rows))
+    about = "score_a: exam score in maths\nscore_b: exam score in reading\ncourse: took the course"
+    argv = ("ask", str(file), "Does the course raise the exam score?", "--about", about, "--method", "difference")
+    status, seen = on_terminal(*argv, typed=typed)
+    assert status == 0
+    assert "Which one? 1: the plan above. 2:" in seen
+    if outcome is None:
+        assert "Not run." in seen
+    else:
+        assert outcome in seen[seen.rindex("Answer"):]
+    assert "Which one?" not in on_terminal(*argv, "--yes")[1]
