@@ -109,3 +109,19 @@ def test_autocorrelations_by_pairs():
     total = (residuals**2).sum()
     assert autocorrelations(residuals, position, 3) == pytest.approx(
         [(1 * -2 + -2 * 3 + 0.5 * -1) / total, (1 * 3 + 3 * 0.5) / total, (-2 * 0.5 + 3 * -1) / total])
+
+
+def test_the_filter_beside_statsmodels():
+    """The same model with the variances fixed: the mean of the forecast, and its standard error given the scale."""
+    components = pytest.importorskip("statsmodels.tsa.statespace.structural")
+    rng = np.random.default_rng(2)
+    outcome, extra = np.cumsum(0.3 * rng.standard_normal(36)) + rng.standard_normal(36), rng.standard_normal((36, 1))
+    found = local_level(extra[:30], outcome[:30], np.arange(30), extra[30:], np.arange(30, 36), np.eye(6))
+    point = 20
+    noise = 1 / (1 + found.drift[point] ** 2)
+    model = components.UnobservedComponents(outcome[:30], "llevel", exog=extra[:30], mle_regression=False,
+                                            use_exact_diffuse=True)
+    forecast = model.smooth([noise, 1 - noise]).get_forecast(6, exog=extra[30:])
+    assert found.future.centres[point] == pytest.approx(forecast.predicted_mean, rel=1e-6, abs=1e-8)
+    ours = found.future.scales[point] ** 2
+    assert ours / ours[0] == pytest.approx(forecast.var_pred_mean / forecast.var_pred_mean[0], rel=1e-6)
