@@ -70,3 +70,10 @@ def test_roles_given_by_the_user_win() -> None:
 ])
 def test_randomised_reads_negation(text: str, expected: bool) -> None:
     assert (randomised(text) is not None) is expected
+
+
+@pytest.mark.parametrize("question", ["", "?", "a", "effect of on", "(((", "Does [x reduce y?", "日本語",
+                                      "does " * 2000, "Among , does x affect y?", "If x, y?"])
+def test_odd_questions_are_read_quickly_and_quietly(question: str) -> None:
+    reading = read_question(question, ["x", "a(b", "", "2020"], {}, levels={"x": [0, None, "x", 2.5]})
+    assert reading.lag is None

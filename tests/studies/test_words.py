@@ -40,3 +40,28 @@ def test_running_text_describes_columns() -> None:
 
 def test_a_name_inside_another_word_is_not_a_mention() -> None:
     assert descriptions("The average wage is high.", ["age"]) == {}
+
+
+@pytest.mark.parametrize(("about", "text"), [
+    ("dose - milligrams a day", "milligrams a day"), ("* **dose** - milligrams a day", "milligrams a day"),
+    ("| dose | milligrams a day |", "milligrams a day"), ("1. dose = milligrams a day", "milligrams a day"),
+    ("We hold age (years), dose (milligrams a day) and more.", "milligrams a day"),
+    ("We know the milligrams a day ('dose') of each.", "We know the milligrams a day"),
+    ("age: in years, dose: milligrams a day", "milligrams a day"), ("dosse_mg: unused\ndose: milligrams a day",
+                                                                    "milligrams a day"),
+    ("dose (mg): milligrams a day", "milligrams a day (mg)"), ("dose, age: milligrams a day", "milligrams a day"),
+])
+def test_forms_of_a_description(about: str, text: str) -> None:
+    assert descriptions(about, ["age", "dose"])["dose"].text == text
+
+
+def test_names_misspelt_in_a_list_or_with_spaces_and_runs_of_numbers() -> None:
+    assert descriptions("polarchy_index: from 0 to 1", ["polyarchy_index"])["polyarchy_index"].text == "from 0 to 1"
+    assert "milligrams" in descriptions("The daily dose is in milligrams.", ["daily_dose"])["daily_dose"].text
+    runs = descriptions("The confounders (x1-x3) are measured at birth.", ["x1", "x2", "x3", "x4"])
+    assert set(runs) == {"x1", "x2", "x3"}
+
+
+@pytest.mark.parametrize("about", ["", ":::", "x: \ny:", "|x|y|\n|-|-|", "x1-x99999999", "(((", "does " * 3000])
+def test_odd_texts_are_read_quickly_and_quietly(about: str) -> None:
+    assert set(descriptions(about, ["x", "a(b", "[", " ", ""])) <= {"x"}

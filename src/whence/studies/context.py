@@ -50,7 +50,7 @@ def said_of(about: str, phrase: str, lines: Collection[str]) -> str:
         spoken = re.findall(r"[\w'-]+", sentence)
         places = [i for i, word in enumerate(spoken) if set(tokens(word)) & set(wanted)]
         covered = {t for i in places for t in tokens(spoken[i])} & set(wanted)
-        if places and len(covered) >= max(1, 0.6 * len(wanted)):
+        if places and len(covered) >= max(1, 0.5 * len(wanted)):
             rest = [w for w in spoken[places[-1] + 1:] if tokens(w)]
             if rest:
                 return " ".join(rest[:WINDOW])

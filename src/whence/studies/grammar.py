@@ -123,6 +123,9 @@ _RISE = re.compile(_RISE_IN.pattern + r"|^(?:reducing|increasing|improving|raisi
                    r"changing|enhancing|promoting) (?:the )?", re.IGNORECASE)
 
 
+LONGEST = 600  # characters of a question that are read: patterns would take too long on more
+
+
 @dataclass(frozen=True)
 class Phrases:
     """The parts of a question as written.
@@ -181,7 +184,7 @@ def _main(question: str) -> str:
     """The sentence that asks: the last with a question mark, or the last."""
     spoken = sentences(plain(question)) or [""]
     asking = [s for s in spoken if s.endswith("?")] or spoken[-1:]
-    text = re.sub(r"\s+", " ", asking[-1]).strip().rstrip("?.! ")
+    text = re.sub(r"\s+", " ", asking[-1]).strip()[:LONGEST].rstrip("?.! ")
     return re.sub(r"^(?:(?:please|can you|could you|i (?:want|would like) to (?:know|find out|learn|test|estimate)|"
                   r"we (?:want|"
                   r"would like) to (?:know|find out|test|estimate)|tell me|estimate|find out|investigate|determine|i "

@@ -58,7 +58,8 @@ governor executive|legislator lawmaker representative politician|congress parlia
 politician officeholder candidate|mayor municipal|election vote ballot poll|vote ballot turnout
 turnout participation voting|voter electorate citizen|candidate contender|incumbent reelection
 campaign advertise canvass|advertise ad advertisement commercial|party partisan affiliation|democrat democratic
-republican gop|liberal left progressive|conservative right|ideology ideological|democracy democratic polity
+republican gop|liberal left progressive|conservative right|ideology ideological
+democracy democratic democratization polity
 corrupt corruption bribe malfeasance|trust confidence|confidence certainty sure|fair equity justice
 honest integrity clean|integrity clean|war conflict fighting|conflict violence|peace peaceful|attack raid assault
 army military soldier veteran|protest demonstration unrest|attitude opinion view belief|opinion support approval

@@ -24,6 +24,7 @@ COMPOUND = 0.7  # ``callback`` and ``call``
 IN_TEXT, LATER_IN_TEXT = 0.85, 0.6
 AIMED = 0.3  # of the score depends on how little else the column says
 INHERITED = 0.45  # a word from the description of a column that this one is made of
+HEAD_MISSED = 0.8  # ``hourly`` alone does not make a column the ``hourly pay``
 UNSEEN = 0.5  # a word that fits no column: it lowers every score alike, but less than a word that tells columns apart
 MISSPELT = 0.85  # share of matching letters from which an unknown word is taken for a known one
 _CODES = re.compile(r"[(;]|\b(?:binary|dummy)\b|\d\s*=|=\s*\d|\bwhere\b|\bwith '?[01]'?\b|, (?:and )?0\b|"
@@ -53,7 +54,7 @@ class Vocabulary:
             for part in re.split(r"[\s_.\d]+", column.lower()):
                 if 2 <= len(part) <= 6 and part not in groups():
                     self._short_names.setdefault(part, []).append(column)
-        self._scores: dict[str, dict[str, float]] = {}
+        self._scores: dict[tuple[str, bool], dict[str, float]] = {}
         self._fits: dict[str, dict[str, float]] = {}
 
     def fits(self, token: str) -> dict[str, float]:
@@ -93,13 +94,16 @@ class Vocabulary:
             return max(fit, PART)
         return fit
 
-    def scores(self, phrase: str) -> dict[str, float]:
-        """Column -> share of the phrase's weight that it covers, for the columns that cover any."""
-        if phrase not in self._scores:
-            self._scores[phrase] = self._covered(phrase)
-        return dict(self._scores[phrase])
+    def scores(self, phrase: str, headed: bool = False) -> dict[str, float]:
+        """Column -> share of the phrase's weight that it covers, for the columns that cover any.
 
-    def _covered(self, phrase: str) -> dict[str, float]:
+        headed: whether a column that leaves out the head of the phrase counts for less.
+        """
+        if (phrase, headed) not in self._scores:
+            self._scores[phrase, headed] = self._covered(phrase, headed)
+        return dict(self._scores[phrase, headed])
+
+    def _covered(self, phrase: str, headed: bool) -> dict[str, float]:
         weights = weigh(phrase)
         if not weights:
             return {}
@@ -119,6 +123,9 @@ class Vocabulary:
             for column, fit in fits.items():
                 covered[column] += weight * fit
                 explained[column].add(token)
+        head = max(weights, key=lambda t: (weights[t], t))
+        if headed and any(head in words for words in explained.values()):
+            covered = {c: w * (1.0 if head in explained[c] else HEAD_MISSED) for c, w in covered.items()}
         named = self._named(phrase)
         return {c: max(named.get(c, 0.0), covered[c] / total * (1 - AIMED + AIMED * self._aimed(c, explained[c])))
                 for c in self.columns if covered[c] > 0 or c in named}

@@ -19,20 +19,21 @@ from whence.studies.subpopulation import codes
 from whence.studies.words import Description
 
 WEAKEST = 0.15  # a best score below this is no match
-PRIOR = 0.2  # the strongest mention of a role beside words that fit
+TREATED, MEASURED = 0.3, 0.2  # the strongest mention as treatment, or as outcome, beside words that fit
 UNSURE, CUSTOM = 0.25, 0.5  # where no column fits the words, what columns are customarily called counts this much
 AIM = 0.25  # what the description says it set out to study counts this much beside the question
 GLOSS = 0.5  # what the description puts in the place of the question's words
 CONTEXT = 0.05  # the rest of the question decides only between columns that fit alike
 BY_VALUE = 0.5  # a column one of whose values the treatment's phrase names
 BINARY, TWO_WORDS = 1.2, 1.05  # a column of 0 and 1, or of two words, is rather a treatment
-UNTOLD = 0.8  # a column that a description of most of the others passes over
+UNTOLD, UNTOLD_TREATMENT = 0.8, 0.65  # a column that a description of most of the others passes over
 EARLY, WANTED_EARLY = 0.7, 1.2  # measured before the study began, when the question means that or does not
 PROXIMITY = 0.75  # how near something is moves people to it, and is not the thing
 OLDER = 0.95  # of columns that differ in a year, none named, the outcome is the latest
+OVERALL = 1.05  # the whole rather than a part, where the question says neither
 OUTLIVED = 0.75  # repeated by another column at a later time
 CONSTRUCTED = 0.75  # predicted, squared or multiplied from other columns
-ATTITUDE = 0.7  # an opinion is rather an outcome
+ATTITUDE, SCORE = 0.7, 0.75  # an opinion or a score is rather an outcome
 AGAINST = 0.6  # the share of its score that a column loses with a strong mention of another role
 OFFERED = 0.85  # of the score of the take-up, for the offer, where the question means the former; or the other way
 
@@ -49,7 +50,9 @@ _CONSTRUCTED = re.compile(r"\b(?:predicted|estimated|propensity|imputed|fitted|s
 _ATTITUDE = re.compile(r"\b(?:willing\w*|satisf\w+|belie(?:f|ve)\w*|opinions?|attitudes?|percep\w+|perceived|"
                        r"interest(?:ed)? in|concern(?:ed)?|support for|agree(?:s|ment)?|confidence|trust|prefer\w*|"
                        r"views? (?:on|of|about))\b", re.IGNORECASE)
+_SCORE = re.compile(r"(?:^|_)(?:score|index|rating|scale)(?:_|$)|\b(?:scores?|index|ratings?|scales?)\b", re.IGNORECASE)
 _PROXIMITY = re.compile(r"\b(?:near|nearby|nearest|closest|distance|proximity|close to)\b", re.IGNORECASE)
+_OVERALL = re.compile(r"\b(?:all|total|overall|any|combined)\b", re.IGNORECASE)
 _LATER = frozenset(stem(w) for w in "post final follow followup endline next current treatment".split())
 
 Roles = Mapping[str, Mapping[str, float]]
@@ -88,7 +91,7 @@ def treatment_scores(m: Material) -> dict[str, float]:
     named = _by_value(m)
     for column in named & set(m.vocabulary.columns):
         scores[column] = max(scores.get(column, 0.0), BY_VALUE)
-    prior = CUSTOM if max(scores.values(), default=0.0) < UNSURE else PRIOR
+    prior = CUSTOM if max(scores.values(), default=0.0) < UNSURE else TREATED
     out = {c: BY_VALUE for c in named if c not in m.vocabulary.columns}
     for column in m.vocabulary.columns:
         score = scores.get(column, 0.0) + prior * m.role(column, "treatment")
@@ -105,9 +108,12 @@ def _for_treatment(m: Material, column: str) -> float:
         factor *= WANTED_EARLY if _EARLIER.search(m.read.treatment) else EARLY
     if _ATTITUDE.search(told) and not _ATTITUDE.search(m.read.treatment):
         factor *= ATTITUDE
+    if _SCORE.search(column) and not _SCORE.search(m.read.treatment):
+        factor *= SCORE
     if _PROXIMITY.search(told) and not _PROXIMITY.search(m.read.treatment):
         factor *= PROXIMITY
-    return factor * (CONSTRUCTED if _CONSTRUCTED.search(told) else 1.0) * (UNTOLD if m.told_well and not told else 1.0)
+    factor *= CONSTRUCTED if _CONSTRUCTED.search(told) else 1.0
+    return factor * (UNTOLD_TREATMENT if m.told_well and not told else 1.0)
 
 
 def _against_treatment(m: Material, column: str) -> float:
@@ -132,8 +138,8 @@ def _offered_or_taken(scores: dict[str, float], m: Material) -> None:
 
 def outcome_scores(m: Material) -> dict[str, float]:
     """Scores of the columns as the outcome, the best 40 of those large enough to count."""
-    scores = _phrase_scores(m, m.read.outcome, [o for _, o in aims(m.about)])
-    prior = CUSTOM if max(scores.values(), default=0.0) < UNSURE else PRIOR
+    scores = _phrase_scores(m, m.read.outcome, [o for _, o in aims(m.about)], headed=True)
+    prior = CUSTOM if max(scores.values(), default=0.0) < UNSURE else MEASURED
     outlived, older, out = _outlived(m.vocabulary), _older(m), {}
     for column in m.vocabulary.columns:
         score = scores.get(column, 0.0) + prior * m.role(column, "outcome")
@@ -149,6 +155,8 @@ def _for_outcome(m: Material, column: str) -> float:
         factor *= WANTED_EARLY if _EARLIER.search(m.read.outcome) else EARLY
     if _CONSTRUCTED.search(told) or _CONSTRUCTED.search(column):
         factor *= CONSTRUCTED
+    if _OVERALL.search(told) or _OVERALL.search(column.replace("_", " ")):
+        factor *= OVERALL
     return factor * (UNTOLD if m.told_well and not told else 1.0)
 
 
@@ -177,13 +185,13 @@ def _older(m: Material) -> set[str]:
     return {c for years in found.values() for year, c in years if year < max(years)[0]}
 
 
-def _phrase_scores(m: Material, phrase: str, others: Sequence[str]) -> dict[str, float]:
+def _phrase_scores(m: Material, phrase: str, others: Sequence[str], headed: bool = False) -> dict[str, float]:
     """How well columns fit the question's phrase, helped a little by the rest of it and by the description.
 
     others: the same part of the description's own aims.
     """
     vocabulary = m.vocabulary
-    own = vocabulary.scores(phrase)
+    own = vocabulary.scores(phrase, headed)
     if gloss := glosses(m.about, phrase, vocabulary.lines):
         _add(own, vocabulary.scores(gloss), GLOSS)
     if max(own.values(), default=0.0) < UNSURE and (more := said_of(m.about, phrase, vocabulary.lines)):

@@ -66,7 +66,7 @@ def descriptions(about: str, columns: Sequence[str]) -> dict[str, Description]:
     parentheses after or around the name, the words after the name, and last a clause with all words of the name.
     """
     about = plain(about)
-    names = {_key(c): c for c in sorted(columns, reverse=True) if c.strip()}
+    names = {_key(c): c for c in sorted(columns, reverse=True) if _key(c)}
     found: dict[str, Description] = {}
     loose: list[tuple[str, str, str]] = []
     for line in _lines(about):
@@ -78,9 +78,9 @@ def descriptions(about: str, columns: Sequence[str]) -> dict[str, Description]:
     _runs(about, names, found)
     spoken = sentences(about)
     found |= _mentions(spoken, [c for c in names.values() if c not in found], names)
-    for column in names.values():
-        if column not in found and (clause := _clause(spoken, column)):
-            found[column] = clause
+    missed = [c for c in names.values() if c not in found and len(set(tokens(c))) >= 2]
+    if missed:
+        found |= _clauses(spoken, missed)
     return found
 
 
@@ -253,16 +253,17 @@ def _best(several: Sequence[Description]) -> Description:
     return Description(best.column, ". ".join([best.text, *more]), best.sentence, best.form)
 
 
-def _clause(spoken: Sequence[str], column: str) -> Description | None:
-    """The shortest clause that holds every word of a column's name of two words or more."""
-    parts = set(tokens(column))
-    if len(parts) < 2:
-        return None
+def _clauses(spoken: Sequence[str], wanted: Sequence[str]) -> dict[str, Description]:
+    """For columns named by two words or more, the shortest clause, or else short sentence, that holds all its words."""
     clauses = [(c.strip(), s) for s in spoken for c in re.split(r"[,;()]|\band\b", s) if c.strip()]
-    holding = [(c, s) for c, s in clauses if parts <= set(tokens(c))]
-    if not holding:
-        holding = [(s, s) for s in spoken if parts <= set(tokens(s)) and len(s) <= 250]
-    if not holding:
-        return None
-    clause, sentence = min(holding, key=lambda pair: (len(pair[0]), pair))
-    return Description(column, clause, sentence, "mention")
+    places = [(c, s, set(tokens(c))) for c, s in clauses]
+    whole = [(s, s, set(tokens(s))) for s in spoken if len(s) <= 250]
+    found = {}
+    for column in wanted:
+        parts = set(tokens(column))
+        holding = ([(c, s) for c, s, held in places if parts <= held]
+                   or [(c, s) for c, s, held in whole if parts <= held])
+        if holding:
+            clause, sentence = min(holding, key=lambda pair: (len(pair[0]), pair))
+            found[column] = Description(column, clause, sentence, "mention")
+    return found
