@@ -100,6 +100,70 @@ def test_intervals_cover(method):
     assert covered(method, 30) >= 0.83  # Monte Carlo error 4 points
 
 
+METHODS = ("imputation", "group_time", "sun_abraham", "local_projection", "stacked")
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_methods_for_staggered_starts_have_the_sign_that_two_way_regression_gets_wrong(method):
+    """Effects of the early start grow from 1 by 1 a period, those of the late one are nought: the truth is positive."""
+    data = panel(1, units=80, periods=14, starts=(3, 10))
+    data["y"] = data["y"] + 0.5 * data["d"]
+    never = panel(2, units=8, periods=14, starts=(99,))  # few of them, so that the regression leans on the treated
+    data = {k: np.concatenate([v, never[k] + (1000 if k == "u" else 0)]) for k, v in data.items()}
+    assert estimate(data, SPEC, "twfe").estimate < 0
+    found = estimate(data, SPEC, method)
+    assert found.interval[0] > 0 and all(c.estimate > 0 for c in found.comparisons if c.label.startswith("+"))
+
+
+def test_those_that_switch_are_compared_with_those_that_stay():
+    rng = np.random.default_rng(3)
+    inside = 0
+    for _ in range(30):  # Monte Carlo error 4 points
+        d = (rng.random((80, 6)) < 0.3).cumsum(axis=1) % 2
+        effect = 1 + 0.5 * rng.standard_normal(80)
+        y = rng.standard_normal((80, 1)) + 0.3 * np.arange(6) + effect[:, None] * d + rng.standard_normal((80, 6))
+        data = {"u": np.repeat(np.arange(80), 6), "t": np.tile(np.arange(6), 80), "d": d.ravel(), "y": y.ravel()}
+        found = estimate(data, SPEC, "switchers")
+        moved = np.diff(d, axis=1) != 0
+        truth_ = float((effect[:, None] * moved).sum() / moved.sum())
+        inside += found.interval[0] <= truth_ <= found.interval[1]
+    assert inside >= 25 and {c.label for c in found.comparisons} >= {"switching on", "switching off", "-1 period"}
+    plain = estimate(data, SPEC)
+    assert plain.method == "twfe" and any(w.code == "switches_off" for w in plain.warnings)
+
+
+def test_uniform_bands_are_those_of_the_multiplier_bootstrap():
+    """The largest t of 4,000 draws of signs by unit has the quantile behind the joint intervals (error 0.04)."""
+    from whence.estimation.group_time import group_time
+    from whence.estimation.prepare import prepare
+
+    data = read(panel(3, units=150))
+    answer = group_time(prepare(data, SPEC))
+    units = np.array([answer.influence[answer.data.clusters == g].sum(axis=0) for g in range(150)])
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (4000, 150))
+    largest = np.abs(signs @ units / np.sqrt((units**2).sum(axis=0))).max(axis=1)
+    found = estimate(data, SPEC, "group_time")
+    half = [(c.joint_interval[1] - c.joint_interval[0]) / 2 / c.standard_error for c in found.comparisons]
+    assert np.ptp(half) < 1e-9 and half[0] == pytest.approx(np.quantile(largest, 0.95), abs=0.07)
+
+
+def test_rows_without_units_are_read_by_their_cluster_or_their_start():
+    data = panel(4, units=40, starts=(3, 5, 99))
+    rng = np.random.default_rng(4)
+    rows = np.repeat(np.arange(len(data["u"])), 3)
+    people = {k: v[rows] for k, v in data.items()} | {"y": data["y"][rows] + rng.standard_normal(len(rows))}
+    people["first"] = np.where(people["start"] < 99, people["start"], 0)
+    by_cluster = Spec("did", ("d",), ("y",), time="t", cluster="u")
+    found = estimate(people, by_cluster, "group_time")
+    assert found.diagnostics["adoption"] == "staggered" and abs(found.estimate - truth(data)) < 4 * found.standard_error
+    assert any(w.code == "repeated_sections" for w in found.warnings)
+    by_start = estimate(people, Spec("did", ("first",), ("y",), time="t", cluster="u"), "group_time")
+    assert by_start.estimate == pytest.approx(found.estimate) and by_start.interval == pytest.approx(found.interval)
+    assert estimate(people, by_cluster).method == "imputation"
+    as_units = estimate(people, SPEC, "group_time")  # most units have several rows in a period: places, not people
+    assert as_units.estimate == pytest.approx(found.estimate)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("method", "units"), [("imputation", 60), ("group_time", 60), ("imputation", 200),
                                                ("group_time", 200)])
@@ -136,11 +200,16 @@ def test_switching_and_doses_go_to_two_way_regression():
     ({"d": "words"}, SPEC, "several_arms"),
     ({"d": "from_the_start"}, SPEC, "start_unknown"),
     ({}, SPEC.replace(quantity="ATC"), "quantity_not_available"),
+    ({"d": "date", "t": "year"}, SPEC, "nothing_changes"),
+    ({}, SPEC.replace(unit=None), "start_unknown"),
+    ({"d": "never"}, SPEC, "treatment_constant"),
 ])
 def test_refusals(change, spec, code):
     data = panel()
     made = data | {"post": (data["t"] >= 3).astype(int), "one": np.ones(len(data["t"])),
-                   "words": np.array(["a", "b", "c"])[data["u"] % 3], "from_the_start": data["ever"]}
+                   "words": np.array(["a", "b", "c"])[data["u"] % 3], "from_the_start": data["ever"],
+                   "never": np.zeros(len(data["t"])), "year": 2000 + data["t"],
+                   "date": np.where(data["start"] == 3, 2001, 0)}
     found = estimate(data | {k: made[v] for k, v in change.items()}, spec)
     assert isinstance(found, Refused) and found.code == code, found
 
@@ -156,10 +225,43 @@ def test_refusals_of_the_methods():
     assert estimate(follows, SPEC.replace(controls=("z",)), "twfe").code == "treatment_determined"
 
 
+@pytest.mark.parametrize(("method", "change", "code"), [
+    ("switchers", "dose", "dose"), ("stacked", "off", "treatment_switches"),
+    ("sun_abraham", "off", "treatment_switches"), ("local_projection", "dose", "treatment_switches"),
+    ("stacked", "twice", "repeated_rows"), ("sun_abraham", "no_unit", "no_unit"), ("switchers", "no_unit", "groups_unknown"),
+    ("switchers", "mixed", "mixed_status"), ("stacked", "long", "no_comparison"),
+    ("switchers", "together", "no_untreated")])
+def test_refusals_of_the_methods_for_staggered_starts(method, change, code):
+    data, spec, params = panel(), SPEC, {}
+    if change == "dose":
+        data = data | {"d": data["d"] * (1.0 + data["u"] % 3)}
+    elif change == "off":
+        data = data | {"d": np.where(data["t"] == 6, 0, data["d"])}
+    elif change == "twice":
+        data = {k: np.append(v, v[0]) for k, v in data.items()}
+    elif change == "no_unit":
+        data, spec = data | {"d": np.where(data["start"] < 99, data["start"], 0)}, SPEC.replace(unit=None)
+    elif change == "mixed":
+        data = {k: np.concatenate([v, v[:200]]) for k, v in data.items()}
+        data["d"] = np.append(data["d"][:-200], 1 - data["d"][-200:])
+    elif change == "long":
+        params = {"before": 4, "after": 4}
+    elif change == "together":
+        data = data | {"d": (data["t"] >= 3).astype(int)}
+    found = estimate(data, spec, method, **params)
+    assert isinstance(found, Refused) and found.code == code, found
+
+
+def test_a_start_in_a_gap_is_said():
+    data = panel()
+    keep = ~((data["t"] == 2) & (data["start"] == 3) & (data["u"] == data["u"][data["start"] == 3][0]))
+    assert any(w.code == "start_in_gap" for w in estimate({k: v[keep] for k, v in data.items()}, SPEC).warnings)
+
+
 def test_order_of_rows_and_columns_does_not_matter():
     data = panel(7)
     shuffled = np.random.default_rng(0).permutation(len(data["u"]))
     again = {k: v[shuffled] for k, v in reversed(data.items())}
-    for method in ("twfe", "group_time", "imputation"):
+    for method in ("twfe", "switchers", *METHODS):
         a, b = estimate(data, SPEC, method), estimate(again, SPEC, method)
         assert a.interval == pytest.approx(b.interval, rel=1e-9)

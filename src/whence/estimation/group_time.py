@@ -123,7 +123,7 @@ def _effects(
                 if before < 0 or t == before:
                     continue
                 treated = cells.start == g
-                other = cells.start > max(t, before, g if t < g else 0) if not_yet else cells.start == periods
+                other = cells.start > max(t, before) if not_yet else cells.start == periods
                 one = cells.compare(treated, other & ~treated, t, before, adjust)
                 if one is None:
                     skipped.append((g, t, "nobody to compare with, or controls that tell the two apart"))
