@@ -90,7 +90,8 @@ def test_the_value_filled_in_does_not_matter(make_table):
 
 
 @pytest.mark.parametrize(("method", "params"), [
-    ("aipw", {"outcome_learner": "linear", "treatment_learner": "linear"}), ("tmle", {"outcome_learner": "linear"}),
+    ("aipw", {"outcome_learner": "linear", "treatment_learner": "linear"}),
+    ("tmle", {"outcome_learner": "linear", "treatment_learner": "linear"}),
     ("ipw", {}), ("entropy_balancing", {}), ("matching", {}), ("regression", {}),
     ("partially_linear", {"outcome_learner": "linear", "treatment_learner": "linear"}),
 ])

@@ -19,6 +19,7 @@ from whence.estimation.choose import COMPARING, DESIGN, LOCAL, OWN, choose, out_
 from whence.estimation.dependence import reproducible, split, unclustered, with_dependence, words
 from whence.estimation.determined import outcome_determined
 from whence.estimation.effect import Comparison, Effect
+from whence.estimation.imputed import imputed
 from whence.estimation.inference import Answer, degrees_of_freedom, joint_test, summaries
 from whence.estimation.missing_controls import assumed
 from whence.estimation.pairs import all_pairs
@@ -84,7 +85,8 @@ def estimate(
     data = with_dependence(data, errors)
     if isinstance(data, Refused):
         return Refused(data.code, data.reason, data.evidence, data.remedy, card.name)
-    answer = load_function(card)(data, seed=seed, progress=progress, **parameters)
+    method_of = load_function(card)
+    answer = imputed(data, lambda one: method_of(one, seed=seed, progress=progress, **parameters), seed)
     if isinstance(answer, Answer):
         answer = reproducible(answer)
     if isinstance(answer, Refused):

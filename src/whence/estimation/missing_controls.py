@@ -13,7 +13,7 @@ NAMED = 5  # controls named in a sentence
 
 
 def handling(spec: Spec) -> str:
-    """``"drop"`` or ``"indicator"``: what the spec asks for, else the latter for experiments alone.
+    """``"drop"``, ``"indicator"`` or ``"impute"``: what the spec asks for, else the second for experiments alone.
 
     In an experiment a missing value is one more thing known before treatment, whatever made it missing, so keeping
     the rows with an indicator costs nothing and cannot bias (Zhao and Ding 2022). Elsewhere it may hide what decided
@@ -46,11 +46,15 @@ def filled(table: Table, spec: Spec, rows: np.ndarray) -> tuple[Remark, ...]:
     if not gaps:
         return ()
     lacking = int(np.logical_or.reduce(list(masks.values())).sum())
+    how = ("The mean stands in for it, or no level of a category, and a column that says where it is missing is a "
+           "control too.")
+    if handling(spec) == "impute":
+        how = ("Its value is drawn many times from what else is known of the row, outcome and treatment included, and "
+               "the answers are pooled.")
     worst = sorted(gaps.items(), key=lambda g: (-g[1], g[0]))[:NAMED]
     named = ", ".join(f"{name} ({k:,})" for name, k in worst) + (", ..." if len(gaps) > NAMED else "")
     return (Remark(
-        "controls_filled", f"{lacking:,} of the {len(rows):,} rows used lack a control: {named}. The mean stands in "
-        "for it, or no level of a category, and a column that says where it is missing is a control too.", tuple(gaps),
+        "controls_filled", f"{lacking:,} of the {len(rows):,} rows used lack a control: {named}. {how}", tuple(gaps),
         {"rows": lacking, "used": len(rows), "missing": gaps},
     ),)
 
@@ -58,6 +62,9 @@ def filled(table: Table, spec: Spec, rows: np.ndarray) -> tuple[Remark, ...]:
 def assumed(spec: Spec, remarks: tuple[Remark, ...]) -> tuple[str, ...]:
     """What the handling of the missing controls takes for granted, where there were any."""
     if any(r.code == "controls_filled" for r in remarks):
+        if handling(spec) == "impute":
+            return ("Whether a control is missing depends on nothing but what is known of the row: its outcome, its "
+                    "treatment and its other controls; and the regressions from which values are drawn fit.",)
         if spec.strategy == "rct":
             return ("The controls, and which of them are missing, were settled before the treatment.",)
         return ("Where a control is missing, its unknown value has nothing to do with "

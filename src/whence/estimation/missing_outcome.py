@@ -30,7 +30,7 @@ from whence.estimation.interactive import (
     predicted_outcome,
 )
 from whence.estimation.ipw import continuous_refusal
-from whence.estimation.missing_controls import filled, required_controls
+from whence.estimation.missing_controls import filled, handling, required_controls
 from whence.estimation.overlap import REFUSED_SHARE, WARNED_SHARE, require_overlap
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared, require_arms, satisfied
@@ -101,6 +101,9 @@ def missing_outcome(
         return Refused("dependence_not_available", "Errors along time or space are not available with missing "
             "outcomes.",
                        {}, "Use clusters.")
+    if handling(data.spec) == "impute":
+        return Refused("missing_controls_not_available", "Controls cannot be imputed from outcomes that are missing "
+                       "too.", {"missing_controls": "impute"}, "Use missing_controls='indicator' or 'drop'.")
     data, observed = with_missing_outcomes(data)
     refused = _too_few(data, observed)
     if refused is not None:

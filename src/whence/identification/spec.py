@@ -16,7 +16,7 @@ Strategy = Literal[
     "rct", "adjustment", "frontdoor", "id", "iv", "rdd", "did", "event_study", "synthetic_control", "interrupted_series"
 ]
 Quantity = Literal["ATE", "ATT", "ATC", "ATO", "LATE", "CATE", "QTE", "QTT"]
-MissingControls = Literal["drop", "indicator"]
+MissingControls = Literal["drop", "indicator", "impute"]
 Scalar = bool | int | float | str
 # Other names in use for a strategy.
 ALSO = {"panel": "did", "difference_in_differences": "did", "interrupted_time_series": "interrupted_series"}
@@ -48,7 +48,8 @@ class Spec:
     strategy ``"id"``, text that ``whence.graph`` reads, from which the formula follows; formula_columns: the
     columns that the formula uses besides treatment and outcome. strata: of an experiment in blocks, the columns within
     whose values the treatment was drawn by lot. missing_controls: what becomes of rows with a missing control: left
-    out (``"drop"``), or kept with the mean in its place and a column that says where it is missing (``"indicator"``).
+    out (``"drop"``), kept with the mean in its place and a column that says where it is missing (``"indicator"``), or
+    kept with values drawn from what else is known of the row (``"impute"``, multiple imputation).
     None: the latter in an experiment, where it is right whatever made the values missing; else the former.
     """
 
