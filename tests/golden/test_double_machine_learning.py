@@ -75,13 +75,27 @@ def test_truth_of_a_simulated_trial(cases, quantity):
 
 @pytest.mark.slow
 def test_truth_among_the_treated_of_a_competition(cases):
+    """Nobody is treated among 40 % of the people, so the files' mean effect of everyone (2.128) is not in the data."""
     table, effects, arms = simulated(cases, "acic2016_1", "z", ("mu0", "mu1", "y0", "y1"))
     truth = effects[arms == 1].mean()
     assert truth == pytest.approx(2.722, abs=5e-4)
     spec = Spec("adjustment", ("z",), ("y",), "ATT", controls=tuple(f"x_{j}" for j in range(1, 59)))
-    for method in ("aipw", "tmle"):
+    for method in ("auto", "tmle"):
         effect = estimate(table, spec, method)
-        assert effect.interval[0] <= truth <= effect.interval[1]
+        assert effect.interval[0] <= truth <= effect.interval[1] and effect.standard_error < 0.2
+        refused = estimate(table, spec.replace(quantity="ATE"), method)
+        assert isinstance(refused, Refused) and refused.code == "no_overlap"
+        assert refused.evidence["share_without_counterpart"] > 0.4
+
+
+@pytest.mark.slow
+def test_truth_of_twins(cases):
+    """One draw of binary outcomes: the answer lies two of its errors from the mean effect drawn, -0.0693."""
+    table, effects, _ = simulated(cases, "realcause_twins_0", "t", ("ite", "y0", "y1"))
+    controls = tuple(n for n in table.names if n not in ("t", "y"))
+    effect = estimate(table, Spec("adjustment", ("t",), ("y",), controls=controls))
+    assert effect.method == "aipw" and effect.standard_error < 0.01
+    assert abs(effect.estimate - effects.mean()) < 2.5 * effect.standard_error
 
 
 @pytest.mark.slow
