@@ -13,6 +13,7 @@ from whence.data.table import Table
 from whence.identification.spec import Spec
 from whence.stats.features import level_codes
 from whence.studies.evidence.evidence import Evidence, proposed
+from whence.studies.evidence.read import tied_columns
 from whence.studies.roles import choose_controls
 from whence.studies.words import Description
 
@@ -94,7 +95,9 @@ def _controls(
         if name in later and name not in before:
             said = later[name].sentence
             remarks.append(_left_out(name, f"it comes after the treatment by its description ({said!r})"))
-    kept = tuple(n for n in kept if n not in later or n in before)
+    tied = tied_columns(table, treatment, outcome, fields.get("instruments", ()))
+    remarks += [_left_out(name, tied[name]) for name in kept if name in tied]
+    kept = tuple(n for n in kept if n not in tied and (n not in later or n in before))
     if design == "rct":
         return _balanced(table, treatment, kept, remarks)
     return kept, remarks
