@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from whence.core.executor import one_blas_thread
 from whence.core.progress import SILENT, Progress
 from whence.data.table import Table
 from whence.studies.evidence.evidence import Evidence, totals
@@ -57,7 +58,8 @@ def rank_candidates(
     found: list[Candidate] = []
     progress.begin("reading the design", len(pairs))
     for t, o, weight in pairs:
-        evidence = read_designs(table, t.column, o.column, about, question, described, mentions)
+        with one_blas_thread(len(table.names)):
+            evidence = read_designs(table, t.column, o.column, about, question, described, mentions)
         sums = totals(evidence)
         whole = _log_sum(sums.values())
         found += [Candidate(t, o, design, weight + total - whole, evidence) for design, total in sums.items()]
