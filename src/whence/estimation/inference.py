@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ import numpy as np
 from whence.core.result import Remark
 from whence.estimation.effect import summarise
 from whence.estimation.prepare import Prepared
-from whence.stats.regress import cluster_sums, covariance_matrix
+from whence.stats.regress import covariance_matrix
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,14 @@ class Answer:
     errors: Errors | None = None
     common: bool = False
 
+    @cached_property
+    def covariance(self) -> np.ndarray:
+        """Covariance (m, m) of the estimates: rows independent, clustered, or dependent as the data say."""
+        data = self.data
+        if data.dependence is None:
+            return covariance_matrix(self.influence, data.clusters)
+        return data.dependence.products(self.influence) / len(self.influence) ** 2
+
 
 @dataclass(frozen=True)
 class Summary:
@@ -74,11 +83,8 @@ def summaries(answer: Answer, level: float) -> list[Summary]:
 
 
 def covariance_of(answer: Answer) -> np.ndarray:
-    """Covariance (m, m) of the estimates: rows independent, clustered, or dependent as the data say."""
-    data = answer.data
-    if data.dependence is None:
-        return covariance_matrix(answer.influence, data.clusters)
-    return data.dependence.products(answer.influence) / len(answer.influence) ** 2
+    """Covariance (m, m) of the estimates; read only."""
+    return answer.covariance
 
 
 def degrees_of_freedom(answer: Answer, comparison: int = 0) -> float | None:
@@ -111,6 +117,6 @@ def joint_test(answer: Answer) -> dict[str, float]:
         return {"statistic": 0.0, "df": 0, "p_value": 1.0}
     if clusters is None:
         return {"statistic": statistic, "df": m, "p_value": float(chdtrc(m, statistic))}
-    groups = len(cluster_sums(answer.influence[:, :1], clusters))
+    groups = answer.data.n_clusters or 0
     return {"statistic": statistic / m, "df": m, "df_denominator": groups - 1,
             "p_value": float(fdtrc(m, groups - 1, statistic / m))}
