@@ -85,4 +85,5 @@ def test_an_arm_without_spread_leaves_holm() -> None:
 
 def test_shown_with_the_effect() -> None:
     effect = answered(trial(80, 0))
-    assert str(effect).count("joint") == 3 and effect.to_dict()["comparisons"][2]["joint_interval"]
+    assert str(effect).count("(joint") == 6  # three arms with the control and three with each other
+    assert effect.to_dict()["comparisons"][2]["joint_interval"]

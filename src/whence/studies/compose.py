@@ -14,6 +14,7 @@ from whence.identification.spec import Spec
 from whence.stats.features import level_codes
 from whence.studies.evidence.evidence import Evidence, proposed
 from whence.studies.evidence.read import tied_columns
+from whence.studies.narrow import narrowed
 from whence.studies.roles import choose_controls
 from whence.studies.words import Description
 
@@ -100,7 +101,8 @@ def _controls(
     kept = tuple(n for n in kept if n not in tied and (n not in later or n in before))
     if design == "rct":
         return _balanced(table, treatment, kept, remarks)
-    return kept, remarks
+    kept, said = narrowed(table, treatment, outcome, fields.get("instruments", ()), kept, described, before)
+    return kept, [*remarks, *said]
 
 
 def _balanced(

@@ -6,10 +6,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from whence.core.result import Refused, Remark
 from whence.data.table import Table
 from whence.estimation.choose import COMPARING
-from whence.identification.spec import Contrast, Spec
+from whence.estimation.prepare import satisfied
+from whence.identification.spec import Condition, Contrast, Spec
 from whence.studies.candidates import CLOSE_CALL, Candidate
 from whence.studies.compose import Composed, compose
 from whence.studies.evidence.evidence import Evidence, proposed
@@ -24,6 +27,7 @@ CALLED = {
     "iv": "an instrument or an encouragement", "rdd": "a cutoff", "did": "a comparison of changes over time",
     "frontdoor": "the front door, through a mediator", "none": "no design",
 }
+FEWEST = 10  # rows that a part of the sample must have
 SHOWN = 3  # grounds that a plan names
 CLAIMED = 3.0  # nats from words that describe a design
 NAMED = 4.0  # nats from words that name a design
@@ -60,7 +64,7 @@ def compose_candidate(
     asked: dict[str, Any] = {}
     roles = candidate.roles[:2]
     some = reading.subpopulation
-    if some is not None and not {c.column for c in some.conditions}.intersection(roles):
+    if some is not None and _some_rows(table, some.conditions, roles):
         asked["population"] = some.conditions
     if reading.contrast is not None and reading.treatment is not None and roles[0] == reading.treatment.column:
         asked["contrast"] = Contrast(*reading.contrast)
@@ -68,6 +72,14 @@ def compose_candidate(
         asked["quantity"] = "ATT"
     return compose(table, *candidate.roles, candidate.evidence, described, reading.mentions, request.controls,
                    {**asked, **request.extra})
+
+
+def _some_rows(table: Table, conditions: Sequence[Condition], roles: tuple[str, str]) -> bool:
+    """Whether conditions leave rows to look at, and are not on the treatment or the outcome; else they were misread."""
+    if {c.column for c in conditions}.intersection(roles):
+        return False
+    kept = np.logical_and.reduce([satisfied(table.column(c.column), c) for c in conditions])
+    return int(kept.sum()) >= FEWEST
 
 
 def _complete(candidate: Candidate) -> bool:
