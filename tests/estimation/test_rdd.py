@@ -150,3 +150,19 @@ def test_what_is_missing_is_named():
         estimate(columns(), SPEC.replace(running_variable=None))
     assert caught.value.code == "missing_role"
     assert estimate(columns(), SPEC, method="regression").code == "other_design"
+
+
+def test_a_cutoff_that_was_found_comes_with_its_evidence():
+    rng = np.random.default_rng(4)
+    x = rng.uniform(-1, 1, 4000)
+    for chance, confirmed in ((np.where(x >= 0.1, 0.9, 0.1), True), (1 / (1 + np.exp(-20 * x)), False)):
+        d = (rng.random(4000) < chance).astype(int)
+        found = estimate({"x": x, "d": d, "y": x + d + rng.standard_normal(4000)}, SPEC.replace(cutoff=None))
+        if isinstance(found, Refused):  # a steep curve may leave no jump at the place that was found
+            assert not confirmed and found.code == "no_jump"
+            continue
+        evidence = found.diagnostics["cutoff_evidence"]
+        assert (evidence["p_value"] < 0.05) == confirmed and len(evidence["halves"]) == 2
+        assert ("steep curve" in found.warnings[0].text) != confirmed
+    sharp = estimate(columns(), SPEC.replace(cutoff=None))
+    assert sharp.diagnostics["cutoff_evidence"]["p_value"] < 1e-9
