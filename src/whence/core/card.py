@@ -90,7 +90,7 @@ class Card:
     data_kinds: kinds of column it takes. assumptions: plain sentences. output: class of the result.
     cost: how time and memory grow. citations: the sources. function: import string ``"module:name"``.
     strategies, quantities: of a spec, that an estimator serves; none named stands for what most serve (an experiment
-    or adjustment; ATE, ATT, ATC).
+    or adjustment; ATE, ATT, ATC). roles: of a spec's special roles, those that an estimator reads; it needs the first.
     """
 
     name: str
@@ -106,6 +106,7 @@ class Card:
     function: str
     strategies: tuple[str, ...] = ()
     quantities: tuple[str, ...] = ()
+    roles: tuple[str, ...] = ()
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Every parameter with its value: those given, checked, and the defaults of the rest."""

@@ -15,7 +15,8 @@ QUANTITIES = ("ATE", "ATT", "ATC")
 COMPARING = ("rct", "adjustment")  # strategies that compare groups given controls
 # Strategies with methods of their own, and the usual one.
 OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv", "rdd": "rdd", "did": "twfe", "event_study": "group_time",
-       "synthetic_control": "synthetic_control", "interrupted_series": "interrupted_series"}
+       "synthetic_control": "synthetic_control", "interrupted_series": "interrupted_series",
+       "longitudinal": "longitudinal", "interference": "interference", "proximal": "proximal"}
 STRATEGIES = (*COMPARING, *OWN)
 # Whose effect a design can show, whatever was asked for.
 LOCAL = {"iv": "LATE", "rdd": "LATE", "did": "ATT", "event_study": "ATT", "synthetic_control": "ATT",
@@ -35,6 +36,12 @@ DESIGN = {
                          "so.",
     "interrupted_series": "Without treatment the series would have gone on as it moved before; nothing else changed "
                           "when it started.",
+    "longitudinal": "At each time, nothing outside what was measured before affects both the treatment then and the "
+                    "outcome.",
+    "interference": "Given the controls, nothing hidden affects both the outcome and the treatment of a row or of its "
+                    "neighbours.",
+    "proximal": "The stand-ins say enough about every hidden common cause of treatment and outcome; those on the "
+                "treatment's side do not affect the outcome, and the treatment does not affect those on the outcome's.",
 }
 BY_STRATUM = ("stratified", "randomisation", "difference")  # methods for experiments in blocks, and the raw comparison
 FEWEST_FOR_AIPW = 20  # rows in the smallest arm
@@ -48,6 +55,9 @@ def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
         return ("imputation" if starts_differ(data) else "twfe"), ()
     if spec.strategy in OWN:
         return OWN[spec.strategy], ()
+    if spec.special_roles:
+        return next(card.name for card in methods("estimation") if serves(card, spec.strategy)
+                    and reads(card, spec) and gives(card, spec.quantity)), ()
     if spec.quantity not in QUANTITIES:
         return next(card.name for card in methods("estimation")
                     if serves(card, spec.strategy) and spec.quantity in card.quantities), ()
@@ -72,6 +82,11 @@ def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
 def serves(card: Card, strategy: str) -> bool:
     """Whether the estimator is for this strategy."""
     return strategy in (card.strategies or COMPARING)
+
+
+def reads(card: Card, spec: Spec) -> bool:
+    """Whether the estimator uses every special role that the spec fills; one that it needs is its first."""
+    return spec.special_roles <= set(card.roles)
 
 
 def gives(card: Card, quantity: str) -> bool:
@@ -107,6 +122,17 @@ def out_of_reach(spec: Spec, method: str) -> Refused | None:
                 "Use method='stratified' or 'randomisation', or name the strata among the controls instead.", method,
             )
         suits = [card]
+    able = [card for card in suits if reads(card, spec)]
+    if not able:
+        named = " and ".join(repr(role) for role in sorted(spec.special_roles))
+        can = [card.name for card in methods("estimation") if reads(card, spec)]
+        which = repr(method) if method != "auto" else f"no method of the strategy {spec.strategy!r}"
+        return Refused(
+            "role_not_used", f"The spec names {named}, which {which} {'does not use' if method != 'auto' else 'uses'}.",
+            {"roles": sorted(spec.special_roles), "can": can},
+            "Leave it out" + (", or use " + " or ".join(repr(name) for name in can) if can else "") + ".",
+        )
+    suits = able
     quantities = _quantities(suits)
     if spec.quantity not in quantities:
         by = repr(spec.strategy) if method == "auto" else f"the method {method!r}"

@@ -23,6 +23,7 @@ FEW_CLUSTERS = 10
 SMALLEST_ARM = 2
 LARGEST = 1e120
 OVER_TIME = ("did", "event_study", "synthetic_control", "interrupted_series")
+IN_TURN = ("longitudinal",)  # strategies of several treatments, one after the other
 ONE_UNIT = ("synthetic_control", "interrupted_series")
 
 
@@ -90,7 +91,7 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     """
     for name in spec.columns:
         table.column(name)
-    if len(spec.treatments) > 1 or len(spec.outcomes) > 1:
+    if (len(spec.treatments) > 1 and spec.strategy not in IN_TURN) or len(spec.outcomes) > 1:
         return _several(spec)
     spec, remarks = complete_roles(table, spec)
     refused = not_available(spec)

@@ -114,7 +114,7 @@ def _part(graph: Graph | Any, treatment: str | Iterable[str], outcome: str | Ite
     if mediators is None:
         raise WhenceError(f"The {PARTS[quantity]} needs the mediators that it goes through or past.",
                           code="missing_role", value="mediators", hint="Pass mediators=, for example mediators='dose'.")
-    if quantity in get_args(Quantity):
+    if quantity in get_args(Quantity) and quantity not in PARTS:
         raise WhenceError(f"With mediators a part of the effect is asked for, not the {quantity}.",
                           code="unsupported_quantity", value=quantity, allowed=tuple(PARTS),
                           hint="Leave the mediators out for the whole effect.")
@@ -223,8 +223,8 @@ def _check_roles(graph: Graph, x: tuple[str, ...], y: tuple[str, ...], w: tuple[
 
 
 def _checked_quantity(quantity: str, x: tuple[str, ...], w: tuple[str, ...]) -> str:
-    if quantity not in get_args(Quantity):
-        raise unknown_name("quantity", quantity, (*get_args(Quantity), *PARTS), code="unknown_quantity")
+    if quantity not in get_args(Quantity) or quantity in PARTS:
+        raise unknown_name("quantity", quantity, get_args(Quantity), code="unknown_quantity")
     if quantity == "LATE":
         raise WhenceError("LATE needs an instrument; adjustment does not give it.", code="unsupported_quantity",
                           value=quantity, allowed=("ATE", "ATT", "ATC", "CATE"))

@@ -13,12 +13,15 @@ from whence.core.hashing import content_hash
 from whence.core.result import fields_to_plain
 
 Strategy = Literal[
-    "rct", "adjustment", "frontdoor", "id", "iv", "rdd", "did", "event_study", "synthetic_control", "interrupted_series"
+    "rct", "adjustment", "frontdoor", "id", "iv", "rdd", "did", "event_study", "synthetic_control",
+    "interrupted_series", "longitudinal", "interference", "proximal",
 ]
-Quantity = Literal["ATE", "ATT", "ATC", "ATO", "LATE", "CATE", "QTE", "QTT"]
+Quantity = Literal["ATE", "ATT", "ATC", "ATO", "LATE", "CATE", "QTE", "QTT", "RMST", "CDE", "NDE", "NIE", "TDE", "TIE"]
 MissingControls = Literal["drop", "indicator", "impute"]
 Scalar = bool | int | float | str
 # Other names in use for a strategy.
+# Roles that only some methods read; a spec that names one is answered by those alone (see ``Card.roles``).
+SPECIAL_ROLES = ("event", "truth", "neighbours", "histories", "treatment_proxies", "outcome_proxies")
 ALSO = {"panel": "did", "difference_in_differences": "did", "interrupted_time_series": "interrupted_series"}
 
 
@@ -51,6 +54,12 @@ class Spec:
     out (``"drop"``), kept with the mean in its place and a column that says where it is missing (``"indicator"``), or
     kept with values drawn from what else is known of the row (``"impute"``, multiple imputation).
     None: the latter in an experiment, where it is right whatever made the values missing; else the former.
+    event: of an outcome that is a time until something happens, the column that says whether it did (1) or the time
+    was cut off (0); horizon: until when the mean time is taken. truth: where the outcome is a prediction, the column
+    that holds what was predicted, on the rows where it is known. neighbours: of ``"interference"``, the column that
+    lists each row's neighbours by their ``unit``. histories: of ``"longitudinal"``, for each of the treatments in turn
+    the columns measured since the one before. treatment_proxies, outcome_proxies: of ``"proximal"``, the stand-ins for
+    a hidden cause, on the treatment's side and on the outcome's.
     """
 
     strategy: Strategy
@@ -73,11 +82,20 @@ class Spec:
     formula_columns: tuple[str, ...] = ()
     strata: tuple[str, ...] = ()
     missing_controls: MissingControls | None = None
+    event: str | None = None
+    horizon: float | None = None
+    truth: str | None = None
+    neighbours: str | None = None
+    histories: tuple[tuple[str, ...], ...] = ()
+    treatment_proxies: tuple[str, ...] = ()
+    outcome_proxies: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
-        for name in ("treatments", "outcomes", "controls", "instruments", "mediators", "formula_columns", "strata"):
+        for name in ("treatments", "outcomes", "controls", "instruments", "mediators", "formula_columns", "strata",
+                     "treatment_proxies", "outcome_proxies"):
             # A name given twice in one role says nothing new.
             object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
+        object.__setattr__(self, "histories", tuple(tuple(dict.fromkeys(names)) for names in self.histories))
         for name in ("population", "assumptions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
         object.__setattr__(self, "strategy", ALSO.get(self.strategy, self.strategy))
@@ -95,7 +113,8 @@ class Spec:
 
     def _check_overlaps(self) -> None:
         roles = {"treatment": self.treatments, "outcome": self.outcomes, "control": self.controls,
-                 "instrument": self.instruments}
+                 "instrument": self.instruments, "stand-in for the treatment's side": self.treatment_proxies,
+                 "stand-in for the outcome's side": self.outcome_proxies}
         if self.strategy == "frontdoor":
             roles["mediator"] = self.mediators
         seen: dict[str, str] = {}
@@ -119,11 +138,18 @@ class Spec:
         return self.outcomes[0]
 
     @property
+    def special_roles(self) -> frozenset[str]:
+        """Of the roles that only some methods read, those that are filled."""
+        return frozenset(role for role in SPECIAL_ROLES if getattr(self, role))
+
+    @property
     def columns(self) -> tuple[str, ...]:
         """Every column the spec mentions, once, in role order."""
-        single = [c for c in (self.running_variable, self.time, self.unit, self.cluster, self.weights) if c]
+        single = [c for c in (self.running_variable, self.time, self.unit, self.cluster, self.weights, self.event,
+                              self.truth, self.neighbours) if c]
         groups = (self.treatments, self.outcomes, self.controls, self.instruments, self.mediators,
-                  self.formula_columns, self.strata, single, [c.column for c in self.population])
+                  self.formula_columns, self.strata, self.treatment_proxies, self.outcome_proxies,
+                  *self.histories, single, [c.column for c in self.population])
         return tuple(dict.fromkeys(name for group in groups for name in group))
 
     def replace(self, **changes: Any) -> Spec:
