@@ -72,6 +72,7 @@ OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv"
                        OVER_TIME),
        "interrupted_series": ONE_SERIES, "structural_series": ONE_SERIES,
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
+       "measured_outcome": SPEC.replace(truth="grade"),
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
@@ -90,6 +91,7 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
     from whence.estimation.estimate import estimate
 
     table = by_rule(table) if card.name == "rdd" else table
+    table = with_truths(table) if OWN.get(card.name, SPEC).truth else table
     if OWN.get(card.name, SPEC) is ONE_SERIES:
         table = one_series(table)
     elif OWN.get(card.name, SPEC).time:
@@ -111,6 +113,15 @@ def one_series(table: Table) -> Table:
     rows = np.arange(table.n_rows)
     dose = (rows >= 2 * table.n_rows // 3).astype(np.int32)
     made = [Column("age", "continuous", rows + 0.0), Column("dose", "binary", dose, (0, 1))]
+    return functools.reduce(lambda t, column: t.replace(column), made, table)
+
+
+def with_truths(table: Table) -> Table:
+    """The table with the score as a prediction of the grade, known on the last third of the rows, where no dose is."""
+    known = np.arange(table.n_rows) >= 2 * table.n_rows // 3
+    truth = 2 * table.numeric("score") + np.random.default_rng(0).normal(size=table.n_rows)
+    made = [Column("grade", "continuous", np.where(known, truth, np.nan)),
+            Column("dose", "binary", np.where(known, -1, table.column("dose").values).astype(np.int32), (0, 1))]
     return functools.reduce(lambda t, column: t.replace(column), made, table)
 
 

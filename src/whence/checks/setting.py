@@ -12,6 +12,7 @@ from whence.core.result import Refused
 from whence.data.table import Table
 from whence.estimation.choose import OWN
 from whence.estimation.effect import Effect
+from whence.estimation.measured_outcome import corrected_outcome
 from whence.estimation.overlap import balancing_weights
 from whence.estimation.prepare import Prepared, prepare
 from whence.stats.features import features, independent
@@ -122,6 +123,8 @@ def setting(table: Table, effect: Effect) -> Setting:
         raise WhenceError(data.reason, code=data.code, hint=data.remedy)
     if effect.rows is not None:  # an estimator may have set rows aside
         data = data.take(np.isin(data.rows, effect.rows))
+    if effect.spec.truth is not None:  # what the effect compares is not the predictions as they are
+        data = replace(data, outcome=corrected_outcome(data, effect.provenance.parameters))
     score, treatment, arms = effect.propensity, data.treatment, ()
     if treatment.discrete:
         arms = (treatment.arms[1], treatment.arms[0])

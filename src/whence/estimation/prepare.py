@@ -12,6 +12,7 @@ import numpy as np
 from whence.core.errors import WhenceError
 from whence.core.result import Refused, Remark
 from whence.data.table import CODED, NUMERIC, Column, Table
+from whence.estimation.calibration import calibration_only
 from whence.estimation.missing_controls import filled, not_available, required_controls
 from whence.estimation.treatment import Treatment, affirmative, canonical, code_treatment
 from whence.identification.spec import Condition, Spec
@@ -102,7 +103,7 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
         return found
     rows, lost = found
     remarks += lost
-    outcome = _outcome(table.column(spec.outcome), rows)
+    outcome = outcome_values(table.column(spec.outcome), rows)
     coded = code_treatment(table.column(spec.treatment), rows, spec.contrast, arms=spec.strategy == "rct")
     for step in (coded, outcome):
         if isinstance(step, Refused):
@@ -163,6 +164,7 @@ def _rows(table: Table, spec: Spec) -> tuple[np.ndarray, list[Remark]] | Refused
             "population", f"The population conditions keep {chosen.sum():,} of {table.n_rows:,} rows.",
             tuple(c.column for c in spec.population), {"kept": int(chosen.sum()), "rows": table.n_rows},
         ))
+    chosen &= ~calibration_only(table, spec, chosen)  # used by what corrects predictions, which says so
     needed = [spec.treatment, spec.outcome, *sorted({*required_controls(spec), *spec.strata, *_between(spec)})]
     needed += [name for name in (spec.cluster, spec.weights) if name is not None]
     gaps = {name: int((table.column(name).missing & chosen).sum()) for name in needed}
@@ -228,7 +230,7 @@ def _between(spec: Spec) -> tuple[str, ...]:
     return between.get(spec.strategy, ())
 
 
-def _outcome(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Remark]] | Refused:
+def outcome_values(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[Remark]] | Refused:
     """The outcome as numbers; words of a binary outcome become 0 and 1, of an ordinal one their rank."""
     if column.kind in NUMERIC:
         return column.values[rows].astype(float), []

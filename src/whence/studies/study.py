@@ -136,6 +136,8 @@ class Study:
         if main.spec.strategy in OWN and main.spec.strategy not in COMPARED_BY:
             plain = self._estimate(unadjusted(main.spec), "auto", progress)
             return ((plain,), []) if isinstance(plain, Effect) else ((), [])
+        if main.spec.truth is not None:
+            return self._uncorrected(main, progress)
         shared = main.provenance.parameters
         dependent = shared.get("covariance") in KINDS
         errors = {p.name: shared[p.name] for p in SHARED if dependent and p.name in shared}
@@ -154,6 +156,14 @@ class Study:
             elif other.code not in NOT_FOR_DOSES:
                 remarks.append(Remark("alternative_refused", f"Not compared with {name}: {other.reason}"))
         return tuple(effects), remarks
+
+    def _uncorrected(self, main: Effect, progress: Progress) -> tuple[tuple[Effect, ...], list[Remark]]:
+        """The same comparison of predictions as if they were the truth."""
+        plain = self._estimate(main.spec.replace(truth=None), main.diagnostics["comparison"], progress)
+        if isinstance(plain, Refused):
+            return (), []
+        return (plain,), [Remark("uncorrected", f"Set beside it is the same comparison ({plain.method}) of "
+                                 f"{main.spec.outcome} as it is, without correction.", (main.spec.outcome,))]
 
     def _plain(self, main: Effect, progress: Progress) -> list[Effect]:
         """The unadjusted comparison for a quantity that is not a plain average: of the same quantiles, or of means."""
