@@ -86,8 +86,7 @@ def test_refusals(make_table, code, changes):
 def test_refusals_of_the_design(make_table):
     table = make_table(columns(200))
     for spec, code in ((SPEC.replace(controls=()), "no_controls"),
-                       (SPEC.replace(quantity="ATT"), "quantity_not_available"),
-                       (SPEC.replace(treatments=("d", "x"), controls=("z",)), "several_treatments")):
+                       (SPEC.replace(quantity="ATT"), "quantity_not_available")):
         answer = estimate(table, spec, "partially_linear", **LINEAR)
         assert isinstance(answer, Refused) and answer.code == code
     answer = estimate(make_table(columns(12)), SPEC, "partially_linear", **LINEAR)

@@ -138,7 +138,7 @@ def test_an_arm_outside_the_contrast_may_be_small(make_table):
 
 def test_several_treatments_or_outcomes(make_table):
     table = make_table(BASE | {"z": BASE["x"]}, **KINDS)
-    refused(prepare(table, Spec("adjustment", ("t", "x"), ("y",))), "several_treatments")
+    refused(prepare(table, Spec("did", ("t", "x"), ("y",), time="z")), "several_treatments")
     refused(prepare(table, Spec("adjustment", ("t",), ("y", "z"))), "several_outcomes")
 
 

@@ -7,7 +7,6 @@ import pytest
 import statsmodels.api as sm
 
 from whence.estimation.estimate import estimate
-from whence.estimation.partially_linear import freedom
 from whence.identification.spec import Spec
 from whence.stats.resample import folds
 
@@ -71,20 +70,3 @@ def test_with_as_many_folds_as_can_be_it_comes_near_least_squares(make_table):
     fit = sm.OLS(y, sm.add_constant(np.column_stack([DOSE, X]))).fit(cov_type="HC3")
     assert effect.estimate == pytest.approx(fit.params[1], abs=0.05 * fit.bse[1])
     assert effect.standard_error == pytest.approx(fit.bse[1], rel=0.02)
-
-
-@pytest.mark.parametrize("clustered", [False, True])
-def test_degrees_of_freedom_are_those_of_the_quadratic_form(clustered):
-    """Of v'y by jackknife errors: E and variance of the error's square under normal noise, drawn."""
-    rng = np.random.default_rng(2)
-    v = rng.normal(size=60) * np.exp(rng.normal(size=60))
-    groups = np.repeat(np.arange(12), 5) if clustered else np.arange(60)
-    share = np.array([(v[groups == g] ** 2).sum() for g in groups]) / (v @ v)
-    noise = rng.normal(size=(40_000, 60))
-    residuals = noise - np.outer(noise @ v / (v @ v), v)
-    scores = np.zeros((40_000, groups.max() + 1))
-    for g in range(groups.max() + 1):
-        scores[:, g] = residuals[:, groups == g] @ v[groups == g] / (1 - share[groups == g][0])
-    square = (scores**2).sum(axis=1)
-    known = 2 * square.mean() ** 2 / square.var()
-    assert freedom(share, groups if clustered else None) == pytest.approx(known, rel=0.05)

@@ -45,7 +45,7 @@ def dropped(
     all controls. Raises ``WhenceError`` for unknown parameters and for tables that are not the effect's.
     """
     CARD.checked(params)
-    s = setting(table, effect)
+    s = setting(table, effect, several=True)
     if not s.names:
         return does_not_apply(CARD, "There are no controls to leave out.")
     found = without_groups(s.outcome, s.treatment, s.controls, s.groups(s.names), s.weights, s.clusters)

@@ -57,12 +57,16 @@ def instrument(
         return does_not_apply(CARD, data.reason)
     if effect.rows is not None:
         data = data.take(np.isin(data.rows, effect.rows))
-    strength = effect.diagnostics.get("effective_f")
+    strength, by_treatment = effect.diagnostics.get("effective_f"), effect.diagnostics.get("conditional_f")
+    of = "The effective F of the first stage is"
+    if by_treatment:
+        strength = min(by_treatment.values())
+        of = f"The smallest conditional F, that of {min(by_treatment, key=by_treatment.__getitem__)}, is"
     found = explained(table, data)
     limit = p["alpha"] / max(1, len(found))
     off = {name: value for name, value in found.items() if value < limit}
     weak = strength is not None and strength < p["strength"]
-    saw = [] if strength is None else [f"The effective F of the first stage is {number(strength)}."]
+    saw = [] if strength is None else [f"{of} {number(strength)}."]
     if found:
         saw.append(f"{listing(sorted(off))} {'goes' if len(off) == 1 else 'go'} with the controls "
                    f"({p_text(min(off.values()))})." if off else

@@ -68,7 +68,7 @@ def negative_control(
                           hint="Run the check twice.")
     role, name = named[0]
     table.column(name)
-    setting(table, effect)
+    setting(table, effect, several=True)
     if name in (*effect.spec.treatments, *effect.spec.outcomes, *effect.spec.instruments):
         raise WhenceError(f"{name!r} has another role already.", code="role_conflict", value=name,
                           hint="A negative control is neither treatment nor outcome.")
@@ -83,8 +83,8 @@ def _spec(spec: Spec, role: str, name: str) -> Spec:
     rest = tuple(c for c in spec.controls if c != name)
     if role == "outcome":
         return spec.replace(outcomes=(name,), controls=rest)
-    # The treatment is held fixed, so that the exposure's tie with it is no path to the outcome.
-    return spec.replace(treatments=(name,), controls=(*rest, spec.treatment), contrast=None, quantity="ATE",
+    # The treatments are held fixed, so that the exposure's tie with them is no path to the outcome.
+    return spec.replace(treatments=(name,), controls=(*rest, *spec.treatments), contrast=None, quantity="ATE",
                         strategy="adjustment")
 
 

@@ -121,7 +121,7 @@ def omitted_variable(
     not the effect's, and for benchmarks that are no controls or whose learners are not known by name.
     """
     p = CARD.checked(params)
-    s = setting(table, effect)
+    s = setting(table, effect, several=True)
     if s.randomised:
         return does_not_apply(CARD, "The treatment was assigned by chance, so nothing hidden can lie behind it.")
     found = effect.diagnostics.get("omitted_variable")

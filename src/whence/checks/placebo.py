@@ -233,7 +233,7 @@ def placebo(
     Raises ``WhenceError`` for unknown parameters and for tables that are not the effect's.
     """
     p = CARD.checked(params)
-    s = setting(table, effect)
+    s = setting(table, effect, several=True)
     replicates = p["replicates"] or (499 if s.n <= MANY_ROWS else 99)
     if s.clusters is not None and len(np.unique(s.clusters)) < 3:
         return does_not_apply(CARD, "With fewer than three clusters there is too little to shuffle.")

@@ -61,7 +61,7 @@ def robustness(
     compare with. Raises ``WhenceError`` for unknown parameters and for tables that are not the effect's.
     """
     p = CARD.checked(params)
-    s = setting(table, effect)
+    s = setting(table, effect, several=True)
     if s.randomised:
         return does_not_apply(CARD, "The treatment was assigned by chance, so nothing hidden can lie behind it.")
     sizes = {name: s.sources.count(name) for name in s.names}

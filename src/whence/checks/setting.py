@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -29,7 +29,8 @@ class Setting:
     data: the rows, outcome, weights and clusters. treatment: float (n,), 1 treated and 0 control, or the
     dose in units of the step the effect is about. arms: labels (treated, control), or empty for a dose.
     controls: float (n, k), every control's own columns side by side (some may be redundant), powers as in
-    the effect's own model. labels, sources: (k,), of the columns and of the table's columns behind them.
+    the effect's own model. held: of several treatments those besides the first, whose columns are among the controls'
+    but which no check leaves out. labels, sources: (k,), of the columns and of the table's columns behind them.
     score: (n,) the effect's own probability of treatment, or None. method: of the effect.
     """
 
@@ -41,6 +42,7 @@ class Setting:
     sources: tuple[str, ...]
     score: np.ndarray | None
     method: str
+    held: tuple[str, ...] = ()
 
     @property
     def n(self) -> int:
@@ -81,7 +83,7 @@ class Setting:
     @property
     def names(self) -> tuple[str, ...]:
         """The controls that have columns, in name order."""
-        return tuple(dict.fromkeys(self.sources))
+        return tuple(name for name in dict.fromkeys(self.sources) if name not in self.held)
 
     @property
     def plain_columns(self) -> np.ndarray:
@@ -101,12 +103,12 @@ class Setting:
         return [np.array([j for j, source in enumerate(self.sources) if source == name]) for name in names]
 
 
-def setting(table: Table, effect: Effect) -> Setting:
-    """The data behind ``effect`` in ``table``.
+def setting(table: Table, effect: Effect, several: bool = False) -> Setting:
+    """The data behind ``effect`` in ``table``. several: whether the check can do with several treatments at once.
 
     Raises ``WhenceError``: ``other_table`` when the effect was estimated on other data, ``combined_effect``
-    for a sum or difference of effects, ``not_a_comparison`` for a front door or a formula, or the reason why
-    the data no longer support the effect.
+    for a sum or difference of effects, ``not_a_comparison`` for a front door or a formula, or for several treatments,
+    or the reason why the data no longer support the effect.
     """
     if effect.provenance.data != table.hash:
         raise WhenceError("The effect was estimated on another table.", code="other_table",
@@ -118,12 +120,18 @@ def setting(table: Table, effect: Effect) -> Setting:
         raise WhenceError("This check looks at groups compared given controls; the effect was found in another way.",
                           code="not_a_comparison", value=effect.spec.strategy, allowed=("rct", "adjustment"),
                           hint="The check of implied independences asks whether the data agree with the graph.")
-    data = prepare(table, effect.spec)
+    first, *others = effect.spec.treatments
+    if others and not several:
+        raise WhenceError("This check looks at the groups of one treatment, and here are several.",
+                          code="not_a_comparison", value=list(effect.spec.treatments), allowed="one treatment",
+                          hint="Estimate one of them with the others among the controls, and check that.")
+    spec = effect.spec.replace(treatments=(first,), controls=(*effect.spec.controls, *others))
+    data = prepare(table, spec)
     if isinstance(data, Refused):
         raise WhenceError(data.reason, code=data.code, hint=data.remedy)
     if effect.rows is not None:  # an estimator may have set rows aside
         data = data.take(np.isin(data.rows, effect.rows))
-    if effect.spec.truth is not None:  # what the effect compares is not the predictions as they are
+    if spec.truth is not None:  # what the effect compares is not the predictions as they are
         data = replace(data, outcome=corrected_outcome(data, effect.provenance.parameters))
     score, treatment, arms = effect.propensity, data.treatment, ()
     if treatment.discrete:
@@ -134,17 +142,19 @@ def setting(table: Table, effect: Effect) -> Setting:
     else:
         values = treatment.values / treatment.step
     degree = int(effect.diagnostics.get("degree") or 1)
-    controls, labels, sources = _controls(table, effect.spec.controls, data.rows, degree)
-    return Setting(data, values, arms, controls, labels, sources, score, effect.method)
+    controls, labels, sources = _controls(table, spec.controls, data.rows, dict.fromkeys(others, 1), degree)
+    return Setting(data, values, arms, controls, labels, sources, score, effect.method,
+                   tuple(others))
 
 
 def _controls(
-    table: Table, names: Sequence[str], rows: np.ndarray, degree: int
+    table: Table, names: Sequence[str], rows: np.ndarray, degrees: Mapping[str, int], degree: int
 ) -> tuple[np.ndarray, tuple[str, ...], tuple[str, ...]]:
-    """Each control's own columns. Redundant ones stay: leaving out one control must not lose what it shares."""
+    """Each control's own columns, with powers up to ``degrees``, or ``degree`` where that says nothing. Redundant ones
+    stay: leaving out one control must not lose what it shares."""
     blocks = []
     for name in sorted(names):
-        block = features(table, [name], rows, degree)
+        block = features(table, [name], rows, degrees.get(name, degree))
         if isinstance(block, Refused):
             raise WhenceError(block.reason, code=block.code, hint=block.remedy)
         blocks.append(block)

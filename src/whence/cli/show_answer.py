@@ -60,6 +60,7 @@ def _refusal(finding: Finding) -> None:
 
 
 def _effect(finding: Finding) -> None:
+    from whence.report.contrasts import contrast_labels, of_treatments, scales
     from whence.report.prose import answer_sentence, several
 
     effect = finding.effect
@@ -73,10 +74,12 @@ def _effect(finding: Finding) -> None:
     screen.say()
     screen.table(head, rows, right=("estimate", "std. error", "p", "rows"))
     if len(effect.comparisons) > 1:
-        screen.heading("Each contrast")
+        each = "treatment" if of_treatments(effect) else "contrast"
+        screen.heading(f"Each {each}")
         screen.table(
-            ("contrast", "estimate", "std. error", "joint interval", "adjusted p"),
-            [(c.label, *_together(c, written)) for c in effect.comparisons],
+            (each, "estimate", "std. error", "joint interval", "adjusted p"),
+            [(told, *_together(c, one)) for told, c, one in zip(contrast_labels(effect), effect.comparisons,
+                                                                scales(effect, written), strict=True)],
             right=("estimate", "std. error", "adjusted p"),
         )
         screen.say(several(effect))

@@ -14,7 +14,7 @@ from whence.estimation.bounding.scores import Found
 from whence.estimation.choose import QUANTITIES
 from whence.estimation.estimate import COMMON, as_spec
 from whence.estimation.parameters import checked, plain_parameters
-from whence.estimation.prepare import prepare
+from whence.estimation.prepare import prepare, several
 from whence.identification.spec import Spec
 
 if TYPE_CHECKING:
@@ -109,6 +109,8 @@ def bounds(
     if asked.quantity not in QUANTITIES:
         return Refused("quantity_not_available", f"The quantity {asked.quantity!r} has no bounds here.",
                        {"quantity": asked.quantity}, "Ask for " + ", ".join(QUANTITIES) + ".", card.name)
+    if len(asked.treatments) > 1:
+        return several("treatment", asked.treatments)
     data = prepare(source, asked)
     if isinstance(data, Refused):
         return data

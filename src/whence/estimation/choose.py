@@ -8,10 +8,11 @@ from whence.core.card import Card
 from whence.core.registry import find_card, methods
 from whence.core.result import Refused, Remark
 from whence.estimation.adoption import starts_differ
-from whence.estimation.prepare import Prepared
+from whence.estimation.prepare import IN_TURN, Prepared, several
 from whence.identification.spec import Spec
 
 QUANTITIES = ("ATE", "ATT", "ATC")
+TOGETHER = ("ATE", "LATE")  # quantities of several treatments at once
 COMPARING = ("rct", "adjustment")  # strategies that compare groups given controls
 # Strategies with methods of their own, and the usual one.
 OWN = {"frontdoor": "frontdoor", "id": "plugin", "iv": "iv", "rdd": "rdd", "did": "twfe", "event_study": "group_time",
@@ -55,6 +56,8 @@ def choose(data: Prepared) -> tuple[str, tuple[Remark, ...]]:
         return ("imputation" if starts_differ(data) else "twfe"), ()
     if spec.strategy in OWN:
         return OWN[spec.strategy], ()
+    if data.others:
+        return "regression", ()
     if spec.special_roles:
         return next(card.name for card in methods("estimation") if serves(card, spec.strategy)
                     and reads(card, spec) and gives(card, spec.quantity)), ()
@@ -98,6 +101,18 @@ def _quantities(cards: list[Card]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(q for card in cards for q in (card.quantities or QUANTITIES)))
 
 
+def _one_treatment(spec: Spec, method: str, able: bool) -> Refused:
+    """Why several treatments at once are out of reach; able: of the quantity alone."""
+    if able:
+        return Refused("quantity_not_available", f"{spec.quantity} is about one treatment, and the spec names "
+                       f"{len(spec.treatments)}.", {"quantity": spec.quantity, "available": list(TOGETHER)},
+                       "Ask for the ATE, or for one treatment with the others among the controls.")
+    can = () if spec.strata else tuple(card.name for card in methods("estimation")
+                                       if serves(card, spec.strategy) and card.several_treatments)
+    by = "an experiment in blocks" if spec.strata else "one effect" if method == "auto" else f"the method {method!r}"
+    return several("treatment", spec.treatments, by, can)
+
+
 def out_of_reach(spec: Spec, method: str) -> Refused | None:
     """Why no method, or not this one, answers the spec; None when one does."""
     suits = [card for card in methods("estimation") if serves(card, spec.strategy)]
@@ -122,6 +137,10 @@ def out_of_reach(spec: Spec, method: str) -> Refused | None:
                 "Use method='stratified' or 'randomisation', or name the strata among the controls instead.", method,
             )
         suits = [card]
+    if len(spec.treatments) > 1 and spec.strategy not in IN_TURN:
+        suits = [card for card in suits if card.several_treatments and not spec.strata]
+        if not suits or spec.quantity not in TOGETHER:
+            return _one_treatment(spec, method, bool(suits))
     able = [card for card in suits if reads(card, spec)]
     if not able:
         named = " and ".join(repr(role) for role in sorted(spec.special_roles))

@@ -39,7 +39,8 @@ class Effect:
     estimate, standard_error, interval (``level``, usually 95 %), p_value (of no effect).
     n: rows used. quantity: ATE, ATT, ... method: name of the card. contrast: what is compared, in
     words. carries: which uncertainties the interval carries, e.g. ``("sampling",)``.
-    comparisons: every contrast when the treatment has more than two values; the first is this effect. pairs: all pairs
+    comparisons: every contrast when the treatment has more than two values, or each of several treatments with the
+    others held fixed (labels are their names); the first is this effect. pairs: all pairs
     of the arms, where all their effects are about the same people; joint intervals and adjusted p-values allow for all.
     diagnostics: JSON-ready numbers of the fit. rows: int (n,), rows of the table used.
     influence: float (n,), the estimator's influence values on those rows (mean zero), so that

@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from whence.identification.identify import Identified, NotIdentified
 
 COMMON = "One row's treatment does not affect another row's outcome."
+APART = "The effect of each treatment is the same whatever values the other treatments have."
 
 
 def estimate(
@@ -182,6 +183,8 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
     data, level = answer.data, parameters["level"]
     found = summaries(answer, level)
     diagnostics = dict(answer.diagnostics)
+    if data.others:
+        diagnostics["treatments"] = {t.name: t.labels[0] for t in data.treatments}
     comparisons = ()
     if len(found) > 1:
         diagnostics["joint_test"] = joint_test(answer)
@@ -200,12 +203,15 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
         estimate=first.estimate, standard_error=first.standard_error, interval=answer.interval or first.interval,
         p_value=first.p_value if answer.p_value is None else answer.p_value, n=data.n,
         quantity=LOCAL.get(asked.strategy, asked.quantity), method=card.name, spec=data.spec,
-        contrast=f"{data.treatment.name}: {answer.labels[0]}" if answer.labels else data.treatment.contrast,
+        contrast=f"{data.treatment.name}: {answer.labels[0]}" if answer.labels and not data.others
+        else data.treatment.contrast,
         level=level, df=degrees_of_freedom(answer),
         comparisons=comparisons, pairs=all_pairs(answer, level, seed), diagnostics=diagnostics,
         warnings=data.remarks + answer.remarks,
-        assumptions=tuple(dict.fromkeys((*_design(asked), COMMON, *_own(card, asked), *assumed(asked, data.remarks),
-                                         *asked.assumptions))),
+        assumptions=tuple(dict.fromkeys((
+            *_design(asked), *(() if asked.strategy == "interference" else (COMMON,)),
+            *((APART,) if data.others else ()), *_own(card, asked),
+            *assumed(asked, data.remarks), *asked.assumptions))),
         provenance=Provenance(
             data=data.table.hash, rows=data.table.n_rows, spec=data.spec.hash, method=card.name,
             parameters=plain_parameters(parameters), seed=seed, versions=_versions(card.name),

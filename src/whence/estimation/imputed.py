@@ -104,6 +104,8 @@ def _redrawn(data: Prepared, table: Table, name: str, mask: np.ndarray, rng: np.
         dose = (t.values - t.values.mean()) / max(float(t.values.std()), 1e-300)
         doses = np.column_stack([t.codes == a for a in arms if a]) if t.discrete else dose[:, None]
         x = np.column_stack([x, doses])
+    for other in data.others:
+        x = np.column_stack([x, (other.values - other.values.mean()) / max(float(other.values.std()), 1e-300)])
     for inside in [t.codes == a for a in arms] if apart else [np.ones(data.n, dtype=bool)]:
         known, gone = np.flatnonzero(inside & ~mask), np.flatnonzero(inside & mask)
         if len(gone):

@@ -12,13 +12,15 @@ from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.estimation.anderson_rubin import AndersonRubin, anderson_rubin
 from whence.estimation.dependence import KINDS
-from whence.estimation.inference import Answer, Errors
-from whence.estimation.linear_errors import FEW, Linear, chosen, described, few_clusters, reduced
+from whence.estimation.inference import Answer
+from whence.estimation.k_class import k_class, k_class_errors, overidentified
+from whence.estimation.linear_errors import FEW, chosen, few_clusters
 from whence.estimation.parameters import LEVEL
 from whence.estimation.partialled import Partialled, effective_f, partialled
 from whence.estimation.prepare import Prepared
+from whence.estimation.several_moved import several_moved
 from whence.stats.features import level_codes
-from whence.stats.regress import COVARIANCES, adjusted_residuals
+from whence.stats.regress import COVARIANCES
 
 STRONG = 23.1  # Montiel Olea and Pflueger (2013), table 1: relative bias of at most 10 % with one instrument
 MANY = 5  # instruments
@@ -61,10 +63,13 @@ CARD = Card(
         "Fuller (1977), Some properties of a modification of the limited information estimator, Econometrica 45",
         "Montiel Olea and Pflueger (2013), A robust test for weak instruments, Journal of Business and Economic "
         "Statistics 31",
+        "Sanderson and Windmeijer (2016), A weak instrument F-test in linear IV models with multiple endogenous "
+        "variables, Journal of Econometrics 190",
     ),
     function="whence.estimation.iv:iv",
     strategies=("iv",),
     quantities=("ATE", "LATE"),
+    several_treatments=True,
 )
 
 
@@ -77,8 +82,8 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covar
     second stage's design. The tests of strength and of Anderson and Rubin let rows depend on each other in the same
     way.
 
-    Refused: ``several_arms``, ``weak_instrument`` (effects without end agree with the data), ``too_few_clusters``,
-    those of ``partialled``.
+    Several treatments: see ``several_moved``. Refused: ``several_arms``, ``weak_instrument`` (effects without end agree
+    with the data), ``too_few_clusters``, those of ``partialled``.
     """
     name = chosen(data, covariance, rows="HC1")
     if len(data.treatment.arms) > 2:
@@ -88,6 +93,8 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covar
     made = partialled(data)
     if isinstance(made, Refused):
         return made
+    if data.others:
+        return several_moved(data, made, estimator, interval, name, level)
     y, d, z = made.outcome, made.treatment, made.instruments
     n, count = z.shape
     q = np.linalg.qr(z)[0]
@@ -95,9 +102,7 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covar
     strength, ar = effective_f(made), anderson_rubin(made, level)
     if ar.unbounded:
         return _weak(data, strength)
-    kappa = 1.0 if estimator == "2sls" else _smallest_root(y, d, q)
-    if estimator == "fuller":
-        kappa -= 1 / (n - made.columns - count)
+    kappa = k_class(made, estimator, q)
     moved = d - kappa * (d - fitted)
     slope = float(moved @ d) / n
     if slope <= 0:
@@ -106,14 +111,14 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covar
     residuals = y - estimate * d
     step = data.treatment.step
     data, few = few_clusters(data, name)
-    found = _errors(data, made, name, step * moved / (slope * n), residuals)
+    found = k_class_errors(data, made, name, (step * moved / (slope * n))[:, None], residuals)
     if isinstance(found, Refused):
         return found
     influence, errors = found
     share = float(fitted @ fitted) / count / (float((d - fitted) @ (d - fitted)) / (n - made.columns - count))
     diagnostics = {"effective_f": strength, "first_stage_f": share, "instruments": count,
                    "partial_r2": float(fitted @ fitted / (d @ d)), "least_squares": step * float(d @ y / (d @ d)),
-                   "anderson_rubin_p": ar.p_value, "covariance": name, **_overidentified(made, residuals),
+                   "anderson_rubin_p": ar.p_value, "covariance": name, **overidentified(made, residuals),
                    **_exogenous(made, d - fitted), **_encouragement(data, made)}
     ends = None if ar.interval is None else _scaled(ar.interval, step)
     if ends is not None:
@@ -126,46 +131,9 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covar
     )
 
 
-def _errors(
-    data: Prepared, made: Partialled, name: str, direction: np.ndarray, residuals: np.ndarray
-) -> tuple[np.ndarray, Errors] | Refused:
-    """Influence values (n, 1) of the estimate ``direction' outcome``, and which errors they give."""
-    q = np.column_stack([made.base, direction / np.sqrt(direction @ direction)])
-    if name in ("CR2", "CR3"):
-        return reduced(data, Linear(q, direction[:, None], residuals), name)
-    if name in COVARIANCES:
-        adjusted = adjusted_residuals(residuals, (q * q).sum(axis=1), name, q.shape[1])
-    else:
-        adjusted = residuals * np.sqrt(made.factor)
-    return (len(residuals) * direction * adjusted)[:, None], Errors(name, described(data, name))
-
-
 def _scaled(ends: tuple[float, float], step: float) -> tuple[float, float]:
     low, high = sorted((step * ends[0], step * ends[1]))
     return low, high
-
-
-def _smallest_root(y: np.ndarray, d: np.ndarray, q: np.ndarray) -> float:
-    """LIML's kappa: the smallest eigenvalue of (W'W) relative to W'MW, W = (y, d)."""
-    both = np.column_stack([y, d])
-    left = both - q @ (q.T @ both)
-    return float(np.linalg.eigvals(np.linalg.solve(left.T @ left, both.T @ both)).real.min())
-
-
-def _overidentified(made: Partialled, residuals: np.ndarray) -> dict[str, float]:
-    """Hansen's J: whether the instruments agree on one effect. Nothing to test with one instrument."""
-    from scipy.special import chdtrc
-
-    count = made.instruments.shape[1]
-    if count < 2:
-        return {}
-    # One step from the two-stage residuals to the efficient weights (Hansen 1982).
-    weight = np.linalg.pinv(made.products(made.instruments * residuals[:, None]) / made.factor, hermitian=True)
-    towards, target = made.instruments.T @ made.treatment, made.instruments.T @ made.outcome
-    best = float(towards @ weight @ target / (towards @ weight @ towards))
-    off = target - best * towards
-    j = float(off @ weight @ off)
-    return {"hansen_j": j, "hansen_p": float(chdtrc(count - 1, j))}
 
 
 def _exogenous(made: Partialled, first: np.ndarray) -> dict[str, float]:

@@ -19,7 +19,8 @@ EXPLAINED = 1e-8  # a share of what a column varies, below which the controls ex
 class Partialled:
     """Outcome, treatment (n,) and instruments (n, L) as the controls leave them, rows scaled by the root of their
     weights (Frisch, Waugh and Lovell). base: (n, columns), an orthonormal basis of the controls, intercept included.
-    clusters: int (n,) or None. dependence: of the rows, where it is more than clusters."""
+    clusters: int (n,) or None. dependence: of the rows, where it is more than clusters. others: (n, m - 1), treatments
+    besides the first."""
 
     outcome: np.ndarray
     treatment: np.ndarray
@@ -27,6 +28,17 @@ class Partialled:
     base: np.ndarray
     clusters: np.ndarray | None
     dependence: Dependence | None = None
+    others: np.ndarray | None = None
+
+    @property
+    def treatments(self) -> np.ndarray:
+        """All treatments, (n, m)."""
+        return self.treatment[:, None] if self.others is None else np.column_stack([self.treatment, self.others])
+
+    @property
+    def slopes(self) -> int:
+        """The number of treatments."""
+        return 1 if self.others is None else 1 + self.others.shape[1]
 
     @property
     def columns(self) -> int:
@@ -35,7 +47,7 @@ class Partialled:
     @property
     def factor(self) -> float:
         """Of robust variances: n / (n - k) (HC1), or by G clusters G / (G - 1) (n - 1) / (n - k) (CR1)."""
-        n, k = len(self.outcome), self.columns + 1
+        n, k = len(self.outcome), self.columns + self.slopes
         if self.clusters is None:
             return n / (n - k)
         groups = len(np.unique(self.clusters))
@@ -47,7 +59,7 @@ class Partialled:
         if self.dependence is not None:
             return self.dependence.df
         if self.clusters is None:
-            return float(len(self.outcome) - self.columns - 1)
+            return float(len(self.outcome) - self.columns - self.slopes)
         return len(np.unique(self.clusters)) - 1.0
 
     def products(self, scores: np.ndarray) -> np.ndarray:
@@ -65,10 +77,11 @@ class Partialled:
 
 
 def partialled(data: Prepared) -> Partialled | Refused:
-    """Takes intercept and controls out of outcome, treatment and instruments by least squares.
+    """Takes intercept and controls out of outcome, treatments and instruments by least squares.
 
     Instruments that others explain are left out, columns with levels enter as indicators. Refused:
-    ``instrument_is_control``, ``treatment_is_control``, ``too_few_rows``, and those of the design columns.
+    ``instrument_is_control``, ``treatment_is_control``, ``too_few_rows``, ``too_few_instruments`` (for several
+    treatments), and those of the design columns.
     """
     controls = data.features()
     columns = features(data.table, data.spec.instruments, data.rows, 1)
@@ -79,16 +92,18 @@ def partialled(data: Prepared) -> Partialled | Refused:
     base = np.column_stack([np.ones(data.n), controls.matrix]) * root  # pyright: ignore[reportAttributeAccessIssue]
     base = base[:, independent(base, intercept=False)]
     z = columns.matrix * root  # pyright: ignore[reportAttributeAccessIssue]
-    if data.n <= base.shape[1] + z.shape[1] + 1:
+    if data.n <= base.shape[1] + z.shape[1] + len(data.treatments):
         return Refused("too_few_rows", f"{data.n:,} rows are too few for {base.shape[1]:,} control columns and "
                        f"{z.shape[1]} instruments.", {"rows": data.n, "columns": base.shape[1] + z.shape[1]},
                        "Use fewer controls or instruments.")
     d, y = data.treatment.values * root[:, 0], data.outcome * root[:, 0]
     made = Partialled(y, d, z, np.linalg.qr(base)[0], data.clusters, data.dependence)
     d, y, rest = made.left(d), made.left(y), made.left(z)
-    if d @ d <= EXPLAINED * data.n * np.var(data.treatment.values):
-        return Refused("treatment_is_control", f"The controls explain {data.treatment.name!r} completely.",
-                       {"treatment": data.treatment.name}, "Leave out the controls that determine it.")
+    others = made.left(np.column_stack([t.values for t in data.others]) * root) if data.others else None
+    for t, left in zip(data.treatments, (d, *(() if others is None else others.T)), strict=True):
+        if left @ left <= EXPLAINED * data.n * np.var(t.values):
+            return Refused("treatment_is_control", f"The controls explain {t.name!r} completely.",
+                           {"treatment": t.name}, "Leave out the controls that determine it.")
     varies = (rest**2).sum(axis=0) > EXPLAINED * ((z - z.mean(axis=0)) ** 2).sum(axis=0)
     kept = rest[:, varies]
     kept = kept[:, independent(kept, intercept=False)] if varies.any() else kept
@@ -96,8 +111,13 @@ def partialled(data: Prepared) -> Partialled | Refused:
         names = ", ".join(data.spec.instruments)
         return Refused("instrument_is_control", f"The controls explain the instruments ({names}) completely.",
                        {"instruments": list(data.spec.instruments)}, "Leave out the controls that determine them.")
+    if kept.shape[1] < len(data.treatments):
+        return Refused("too_few_instruments", f"{len(data.treatments)} treatments need as many instruments that go "
+                       f"their own ways given the controls, and there are {kept.shape[1]}.",
+                       {"instruments": kept.shape[1], "treatments": [t.name for t in data.treatments]},
+                       "Name more instruments, or one treatment at a time.")
     kept = kept / np.sqrt((kept**2).mean(axis=0))
-    return replace(made, outcome=y, treatment=d, instruments=kept)
+    return replace(made, outcome=y, treatment=d, instruments=kept, others=others)
 
 
 def effective_f(made: Partialled) -> float:

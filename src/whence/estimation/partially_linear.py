@@ -25,6 +25,7 @@ from whence.estimation.interactive import (
     outcome_classifies,
     predicted_outcome,
 )
+from whence.estimation.joint_slopes import Slopes, joint_slopes
 from whence.estimation.linear_errors import described
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
@@ -66,6 +67,7 @@ CARD = Card(
     ),
     function="whence.estimation.partially_linear:partially_linear",
     quantities=("ATE",),
+    several_treatments=True,
 )
 
 
@@ -76,69 +78,48 @@ def partially_linear(
     """The slope of the outcome on the treatment, both less what the controls predict of them.
 
     With l(x) the outcome and m(x) the treatment given the controls, from other folds, u = y - l and v = d - m, the
-    orthogonal score is (u - theta v) v (Chernozhukov et al. 2018, eq. 4.4). The score of a row or cluster is divided by
-    one less its share of the sum of v^2, as in HC3 (the answer without it, Bell and McCaffrey 2002), with the factor
-    G / (G - 1) for clusters, and the t distribution has the degrees of freedom that these errors would have with rows
-    alike and independent (see ``freedom``); splits are combined by the median.
+    orthogonal score is (u - theta v) v (Chernozhukov et al. 2018, eq. 4.4); several treatments enter side by side, v a
+    column for each. Errors are the jackknife's, by row (HC3) or cluster (CR3, with the factor G / (G - 1)), with
+    degrees of freedom to match (``joint_slopes``); splits are combined by the median.
 
     Refused: ``several_arms``, ``too_few_rows``, ``no_controls``, ``more_features_than_rows``, ``too_few_clusters``,
     ``treatment_is_control``. Raises ``WhenceError`` (``bad_learner``, ``unknown_learner``, ``not_installed``).
     """
-    t = data.treatment
-    if len(t.arms) > 2:
+    if len(data.treatment.arms) > 2:
         return several_arms(data)
-    made = residuals(data, {t.name: t.values}, outcome_learner, treatment_learner, n_folds, n_splits, seed, progress)
+    parts = {t.name: t.values for t in data.treatments}
+    made = residuals(data, parts, outcome_learner, treatment_learner, n_folds, n_splits, seed, progress, len(parts))
     if isinstance(made, Refused):
         return made
-    w, scored, found, df = data.w, [], [], []
-    for run in made.runs:
-        u, v = run.outcome, run.others[:, 0] / t.step
-        mass = float(w @ v**2) / data.n
-        theta = float(w @ (u * v)) / data.n / mass
-        influence = w * v * (u - theta * v) / mass
-        share = leverage(w * v**2, data.clusters)
-        scored.append((np.array([theta]), (influence / (1 - share))[:, None]))
-        df.append(freedom(share, data.clusters))
-        found.append(partially_linear_elements(u - theta * v, v, influence, w, data.clusters))
-    estimates, influence, by_split = combined(data, scored)
-    return Answer(data, estimates, influence, remarks=made.remarks, errors=errors_of(data, float(np.median(df))),
-                  diagnostics=by_split | {
-        "n_folds": made.n_folds, "n_splits": len(made.runs), "learned": made.runs[0].learned,
-        "omitted_variable": median_elements(found), "controls_dropped": list(made.dropped[:60]),
-        "treatment_explained": 1 - float(np.median([run.left[0] for run in made.runs])),
-    })
+    steps = np.array([t.step for t in data.treatments])
+    fits = [joint_slopes(run.outcome, run.others / steps, data.w, data.clusters) for run in made.runs]
+    estimates, influence, by_split = combined(data, [(fit.estimates, fit.influence) for fit in fits])
+    found = [partially_linear_elements(fit.residual, fit.apart[:, 0], _plain(fit, data), data.w, data.clusters)
+             for fit in fits]
+    explained = 1 - np.median([run.left for run in made.runs], axis=0)
+    return Answer(
+        data, estimates, influence, remarks=made.remarks,
+        errors=errors_of(data, np.median([fit.df for fit in fits], axis=0)),
+        labels=tuple(parts) if data.others else None, diagnostics=by_split | {
+            "n_folds": made.n_folds, "n_splits": len(made.runs), "learned": made.runs[0].learned,
+            "omitted_variable": median_elements(found), "controls_dropped": list(made.dropped[:60]),
+            "treatment_explained": float(explained[0]),
+            **({"treatments_explained": dict(zip(parts, explained.tolist(), strict=True))} if data.others else {}),
+        })
 
 
-def leverage(squares: np.ndarray, clusters: np.ndarray | None) -> np.ndarray:
-    """Share (n,) that each row, or its cluster, has in the sum of ``squares`` (n,), at most a half: beyond that nothing
-    is left to judge the row by."""
-    if clusters is not None:
-        codes = np.unique(clusters, return_inverse=True)[1]
-        squares = np.bincount(codes, squares)[codes]
-        return np.minimum(squares / squares[np.unique(codes, return_index=True)[1]].sum(), 0.5)
-    return np.minimum(squares / squares.sum(), 0.5)
+def _plain(fit: Slopes, data: Prepared) -> np.ndarray:
+    """Influence values (n,) of the first slope, without the jackknife's factor."""
+    apart = fit.apart[:, 0]
+    return data.w * apart * fit.residual * data.n / float(data.w @ apart**2)
 
 
-def freedom(share: np.ndarray, clusters: np.ndarray | None) -> float:
-    """Degrees of freedom of the jackknife variance of one slope, by the ``leverage`` (n,) of each row's unit.
-
-    Satterthwaite's rule under independent errors of equal variance (Bell and McCaffrey 2002; Pustejovsky and Tipton
-    2018, equation 15): with h the shares of the units, p = h / (1 - h)^2 and b = h / (1 - h), the variance is a
-    quadratic form with the matrix diag(p) - b b', whose trace squared over the sum of its squares these are.
-    """
-    h = share if clusters is None else share[np.unique(clusters, return_index=True)[1]]
-    p, b = h / (1 - h) ** 2, h / (1 - h)
-    trace = float((p - b**2).sum())
-    squares = float((p**2 - 2 * p * b**2).sum() + (b @ b) ** 2)
-    return max(trace**2 / squares, 1.0) if squares > 0 else 1.0
-
-
-def errors_of(data: Prepared, df: float) -> Errors | None:
+def errors_of(data: Prepared, df: np.ndarray) -> Errors | None:
     """The jackknife errors in words, with their degrees of freedom; None where the data have errors of their own."""
     if data.dependence is not None:
         return None
     name = "HC3" if data.clusters is None else "CR3"
-    return Errors(name, described(data, name, df), np.array([df]))
+    return Errors(name, described(data, name, float(df[0])), df)
 
 
 @dataclass(frozen=True)
@@ -164,11 +145,11 @@ class Residuals:
 
 def residuals(
     data: Prepared, others: dict[str, np.ndarray], outcome_learner: Any, treatment_learner: Any, n_folds: int,
-    n_splits: int | None, seed: int, progress: Progress,
+    n_splits: int | None, seed: int, progress: Progress, treatments: int = 1,
 ) -> Residuals | Refused:
-    """The outcome and ``others`` (treatment first, then instruments, (n,) each) less their cross-fitted predictions.
+    """The outcome and ``others`` (treatments first, then instruments, (n,) each) less their cross-fitted predictions.
 
-    Refusals and errors as in ``partially_linear``.
+    treatments: how many of the others are. Refusals and errors as in ``partially_linear``.
     """
     designs = designs_for(data, outcome_learner, treatment_learner)
     if isinstance(designs, Refused):
@@ -197,13 +178,28 @@ def residuals(
             runs.append(_run(data, engine, fits))
     finally:
         progress.end()
-    name, left = next(iter(others)), min(run.left[0] for run in runs)
-    if left <= EXPLAINED:
-        return Refused("treatment_is_control", f"The controls explain {name!r} completely, so there is nothing left of "
-                       "it to compare.", {"treatment": name, "left": left},
-                       "Leave out the controls that determine it.")
+    refused = _explained(data, runs, list(others)[:treatments])
+    if refused is not None:
+        return refused
     remarks = (dropped_controls(designs[1]),) if designs[1].dropped else ()
     return Residuals(tuple(runs), n_folds, designs[1].dropped, remarks)
+
+
+def _explained(data: Prepared, runs: list[Run], treatments: list[str]) -> Refused | None:
+    """Why nothing is left of a treatment, the first of the others of each run, once the rest is held fixed."""
+    root = np.sqrt(data.w)[:, None]
+    for j, name in enumerate(treatments):
+        by, left = "The controls", min(run.left[j] for run in runs)
+        if left > EXPLAINED and len(treatments) > 1:
+            by = "The other treatments and the controls"
+            for run in runs:
+                one, rest = root[:, 0] * run.others[:, j], root * np.delete(run.others[:, : len(treatments)], j, axis=1)
+                gap = one - rest @ np.linalg.lstsq(rest, one, rcond=None)[0]
+                left = min(left, run.left[j] * float(gap @ gap / (one @ one)))
+        if left <= EXPLAINED:
+            return Refused("treatment_is_control", f"{by} explain {name!r} completely, so there is nothing left of "
+                           "it to compare.", {"treatment": name, "left": left}, "Leave out what determines it.")
+    return None
 
 
 @dataclass(frozen=True)

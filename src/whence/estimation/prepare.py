@@ -13,18 +13,19 @@ from whence.core.errors import WhenceError
 from whence.core.result import Refused, Remark
 from whence.data.table import CODED, NUMERIC, Column, Table
 from whence.estimation.calibration import calibration_only
+from whence.estimation.copies import copied
 from whence.estimation.missing_controls import filled, not_available, required_controls
-from whence.estimation.treatment import Treatment, affirmative, canonical, code_treatment
+from whence.estimation.treatment import Treatment, affirmative, canonical, code_treatments
 from whence.identification.spec import Condition, Spec
-from whence.stats.blocks import gram
 from whence.stats.covariance import Dependence
-from whence.stats.features import Features, codes_of, features, level_codes, plain
+from whence.stats.features import Features, codes_of, features, independent, level_codes, plain
 
 FEW_CLUSTERS = 10
 SMALLEST_ARM = 2
 LARGEST = 1e120
 OVER_TIME = ("did", "event_study", "synthetic_control", "interrupted_series")
 IN_TURN = ("longitudinal",)  # strategies of several treatments, one after the other
+TOGETHER = ("rct", "adjustment", "iv")  # strategies that can have several treatments side by side
 ONE_UNIT = ("synthetic_control", "interrupted_series")
 
 
@@ -35,7 +36,8 @@ class Prepared:
     spec: with cluster and weights filled in from the table's roles. rows: int (n,), rows of the table
     used, ascending. outcome: float (n,). weights: float (n,), mean 1, or None. clusters: int (n,) codes
     of the whole column, or None. designs: the controls' design columns made so far, by degree. dependence: of the rows
-    on each other, where it is more than clusters.
+    on each other, where it is more than clusters. others: the treatments besides the first, each of two values or a
+    dose.
     """
 
     table: Table
@@ -48,6 +50,12 @@ class Prepared:
     remarks: tuple[Remark, ...]
     designs: dict[int, Features | Refused] = field(default_factory=dict, repr=False, compare=False)
     dependence: Dependence | None = None
+    others: tuple[Treatment, ...] = ()
+
+    @property
+    def treatments(self) -> tuple[Treatment, ...]:
+        """All treatments, in the spec's order."""
+        return (self.treatment, *self.others)
 
     @property
     def n(self) -> int:
@@ -76,6 +84,7 @@ class Prepared:
             weights=weights, clusters=None if self.clusters is None else self.clusters[keep],
             remarks=self.remarks + remarks, designs={},
             dependence=None if self.dependence is None else self.dependence.take(keep),
+            others=tuple(other.take(keep) for other in self.others),
         )
 
 
@@ -87,13 +96,17 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     (IV), strata, cluster and weights; lost rows, and those kept with a gap, are counted by column in remarks.
     Refused, with evidence: ``no_rows``, ``treatment_constant``, ``outcome_constant``, ``outcome_not_numeric``,
     ``infinite_values``, ``out_of_scale``, ``small_arm``, ``too_few_clusters``, ``bad_weights``,
-    ``control_is_treatment``, ``control_is_outcome``, ``missing_controls_not_available``.
+    ``control_is_treatment``, ``control_is_outcome``, ``missing_controls_not_available``, ``several_outcomes``,
+    ``several_treatments`` (of a design for one), ``several_arms`` (of one of several treatments),
+    ``treatment_determined`` (by other treatments and the controls).
     Raises ``WhenceError`` (``unknown_column``) for a name the table lacks.
     """
     for name in spec.columns:
         table.column(name)
-    if (len(spec.treatments) > 1 and spec.strategy not in IN_TURN) or len(spec.outcomes) > 1:
-        return _several(spec)
+    if len(spec.treatments) > 1 and spec.strategy not in (*IN_TURN, *TOGETHER):
+        return several("treatment", spec.treatments)
+    if len(spec.outcomes) > 1:
+        return several("outcome", spec.outcomes)
     spec, remarks = complete_roles(table, spec)
     refused = not_available(spec)
     if refused is not None:
@@ -104,19 +117,21 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     rows, lost = found
     remarks += lost
     outcome = outcome_values(table.column(spec.outcome), rows)
-    coded = code_treatment(table.column(spec.treatment), rows, spec.contrast, arms=spec.strategy == "rct")
+    coded = code_treatments([table.column(name) for name in _side_by_side(spec)], rows, spec.contrast,
+                            arms=spec.strategy == "rct")
     for step in (coded, outcome):
         if isinstance(step, Refused):
             return step
-    treatment, said = coded  # pyright: ignore[reportGeneralTypeIssues]
+    (treatment, *others), said = coded  # pyright: ignore[reportGeneralTypeIssues]
     values, scored = outcome  # pyright: ignore[reportGeneralTypeIssues]
     weights = None
     if spec.weights is not None:
         weights = table.numeric(spec.weights)[rows]
         weights = weights / weights.mean()
     clusters = None if spec.cluster is None else codes_of(table.column(spec.cluster), rows)
-    data = Prepared(table, spec, rows, values, treatment, weights, clusters, (*remarks, *said, *scored))
-    for precondition in (_finite, _varied, require_arms, _clusters, _copies):
+    data = Prepared(table, spec, rows, values, treatment, weights, clusters, (*remarks, *said, *scored),
+                    others=tuple(others))
+    for precondition in (_finite, _varied, require_arms, _clusters, _copies, _apart):
         answer = precondition(data)
         if isinstance(answer, Refused):
             return answer
@@ -144,13 +159,19 @@ def complete_roles(table: Table, spec: Spec) -> tuple[Spec, list[Remark]]:
     return spec, remarks
 
 
-def _several(spec: Spec) -> Refused:
-    role, names = ("treatment", spec.treatments) if len(spec.treatments) > 1 else ("outcome", spec.outcomes)
+def several(role: str, names: tuple[str, ...], by: str = "one effect", can: tuple[str, ...] = ()) -> Refused:
+    """``several_treatments`` or ``several_outcomes``: ``by`` is what takes one, ``can`` the methods that take more."""
+    instead = "Use " + " or ".join(f"method={method!r}" for method in can) + ", or estimate" if can else "Estimate"
     return Refused(
-        f"several_{role}s", f"The spec names {len(names)} {role}s; one effect has one {role}.",
-        {role + "s": list(names)}, f"Estimate one {role} at a time"
+        f"several_{role}s", f"The spec names {len(names)} {role}s; {by} has one {role}.",
+        {role + "s": list(names), "can": list(can)}, f"{instead} one {role} at a time"
         + (", with the others among the controls if they are held fixed." if role == "treatment" else "."),
     )
+
+
+def _side_by_side(spec: Spec) -> tuple[str, ...]:
+    """The treatments whose effects are looked for at once."""
+    return spec.treatments if spec.strategy in TOGETHER else spec.treatments[:1]
 
 
 def _rows(table: Table, spec: Spec) -> tuple[np.ndarray, list[Remark]] | Refused:
@@ -165,7 +186,7 @@ def _rows(table: Table, spec: Spec) -> tuple[np.ndarray, list[Remark]] | Refused
             tuple(c.column for c in spec.population), {"kept": int(chosen.sum()), "rows": table.n_rows},
         ))
     chosen &= ~calibration_only(table, spec, chosen)  # used by what corrects predictions, which says so
-    needed = [spec.treatment, spec.outcome, *sorted({*required_controls(spec), *spec.strata, *_between(spec)})]
+    needed = [*_side_by_side(spec), spec.outcome, *sorted({*required_controls(spec), *spec.strata, *_between(spec)})]
     needed += [name for name in (spec.cluster, spec.weights) if name is not None]
     gaps = {name: int((table.column(name).missing & chosen).sum()) for name in needed}
     complete = chosen & table.complete(needed)
@@ -227,6 +248,8 @@ def _between(spec: Spec) -> tuple[str, ...]:
     between = {"frontdoor": spec.mediators, "id": spec.formula_columns, "iv": spec.instruments, "rdd": running}
     over_time = tuple(name for name in (spec.time, spec.unit) if name is not None)
     between |= dict.fromkeys(OVER_TIME, over_time)
+    between["interference"] = () if spec.unit is None else (spec.unit,)
+    between["proximal"] = (*spec.treatment_proxies, *spec.outcome_proxies)
     return between.get(spec.strategy, ())
 
 
@@ -256,7 +279,7 @@ def outcome_values(column: Column, rows: np.ndarray) -> tuple[np.ndarray, list[R
 
 
 def _finite(data: Prepared) -> Prepared | Refused:
-    numbers = {data.spec.outcome: data.outcome, data.spec.treatment: data.treatment.values}
+    numbers = {data.spec.outcome: data.outcome} | {t.name: t.values for t in data.treatments}
     for name in (*data.spec.controls, *_between(data.spec)):
         column = data.table.column(name)
         if column.kind in NUMERIC:
@@ -269,7 +292,7 @@ def _finite(data: Prepared) -> Prepared | Refused:
 
 
 def _varied(data: Prepared) -> Prepared | Refused:
-    for name, values in ((data.spec.outcome, data.outcome), (data.spec.treatment, data.treatment.values)):
+    for name, values in ((data.spec.outcome, data.outcome), *((t.name, t.values) for t in data.treatments)):
         size = float(np.abs(values).max())
         if size > LARGEST or 0 < np.abs(values - values[0]).max() < 1 / LARGEST:
             return Refused("out_of_scale", f"The values of {name!r} are too large or too small to square.",
@@ -286,20 +309,20 @@ def _varied(data: Prepared) -> Prepared | Refused:
 
 def require_arms(data: Prepared, smallest: int = SMALLEST_ARM) -> Prepared | Refused:
     """Both arms compared need ``smallest`` rows; other arms that lack them are set aside, with a remark."""
-    t = data.treatment
-    if not t.discrete:
-        return data
     if data.spec.strategy in ONE_UNIT:
         smallest = 1  # one period after the start of one unit is enough
+    for t in data.treatments:
+        sizes = np.bincount(t.codes, minlength=len(t.arms))
+        for arm in (0, 1) if t.discrete else ():
+            if sizes[arm] < smallest:
+                return Refused(
+                    "small_arm", f"Only {sizes[arm]} of {data.n:,} rows have {t.name} = {t.arms[arm]}.",
+                    {"sizes": dict(zip(t.arms, sizes.tolist(), strict=True)), "needed": smallest},
+                    "More rows of that kind are needed to know how much they vary.",
+                )
+    t = data.treatment
     sizes = np.bincount(t.codes, minlength=len(t.arms))
-    for arm in (0, 1):
-        if sizes[arm] < smallest:
-            return Refused(
-                "small_arm", f"Only {sizes[arm]} of {data.n:,} rows have {t.name} = {t.arms[arm]}.",
-                {"sizes": dict(zip(t.arms, sizes.tolist(), strict=True)), "needed": smallest},
-                "More rows of that kind are needed to know how much they vary.",
-            )
-    small = np.flatnonzero(sizes < smallest)
+    small = np.flatnonzero(sizes < smallest) if t.discrete else ()
     if len(small):
         names = [t.arms[j] for j in small]
         said = Remark("arms_dropped", f"Rows with {t.name} = {', '.join(names)} are left out: too few of them.",
@@ -317,16 +340,18 @@ def _clusters(data: Prepared) -> Prepared | Refused:
         return data
     count, name = data.n_clusters or 0, data.spec.cluster or ""
     evidence: dict[str, Any] = {"clusters": count, "column": name}
-    arms = {}
-    if data.treatment.discrete and data.spec.strategy not in OVER_TIME:  # there, one unit can be treated
-        for j, arm in enumerate(data.treatment.arms):
-            arms[arm] = len(np.unique(data.clusters[data.treatment.codes == j]))
-        evidence["clusters_by_arm"] = arms
+    fewest = 2
+    for t in data.treatments:
+        if t.discrete and data.spec.strategy not in OVER_TIME:  # there, one unit can be treated
+            arms = {arm: len(np.unique(data.clusters[t.codes == j])) for j, arm in enumerate(t.arms)}
+            if "clusters_by_arm" not in evidence or min(arms.values()) < fewest:
+                evidence["clusters_by_arm"] = arms
+            fewest = min(fewest, *arms.values())
     if count < 2 and name == data.spec.unit and data.spec.strategy in OVER_TIME:
         return Refused("no_untreated", f"All rows have the same {name!r}, so no other unit shows what would have "
                        "happened without the treatment.", evidence, "Include other units; or compare the series "
                        "with itself: strategy='interrupted_series'.")
-    if count < 2 or min(arms.values(), default=2) < 2:
+    if count < 2 or fewest < 2:
         where = f"{count} cluster(s)" if count < 2 else "an arm with a single cluster"
         return Refused("too_few_clusters", f"The column {name!r} gives {where}; errors cannot be clustered by it.",
                        evidence, "Use a finer cluster column, or none if rows are independent.")
@@ -342,42 +367,27 @@ def _copies(data: Prepared) -> Prepared | Refused:
     made = data.features()
     if isinstance(made, Refused):
         return data  # each estimator says so in its own terms
-    targets = {f"treatment {data.spec.treatment!r}": ("control_is_treatment", data.treatment.values)}
+    targets = {f"treatment {t.name!r}": ("control_is_treatment", t.values) for t in data.treatments}
     if len(data.treatment.arms) > 2:
         targets = {f"treatment {data.spec.treatment!r} = {arm}": ("control_is_treatment", data.treatment.codes == j)
                    for j, arm in enumerate(data.treatment.arms)}
     targets[f"outcome {data.spec.outcome!r}"] = ("control_is_outcome", data.outcome)
-    products = gram(made.matrix, *(np.asarray(values, dtype=float) - np.mean(values) for _, values in targets.values()))
-    for j, (what, (code, values)) in enumerate(targets.items()):
-        near = _nearly_correlated(products, made.matrix.shape[1], 1 + made.matrix.shape[1] + j)
-        if not len(near):
-            continue
-        same = near[_perfectly_correlated(made.matrix[:, near], np.asarray(values, dtype=float))]
-        if len(same):
-            name = made.sources[same[0]]
+    found = copied(made, targets)
+    return data if found is None else found
+
+
+def _apart(data: Prepared) -> Prepared | Refused:
+    """Of several treatments none may be a linear function of the others and the controls."""
+    made = data.features()
+    if isinstance(made, Refused) or not data.others or data.n <= made.matrix.shape[1] + len(data.treatments):
+        return data
+    values = [t.values for t in data.treatments]
+    kept = independent(np.column_stack([made.matrix, *values]))[made.matrix.shape[1]:]
+    for t, stays in zip(data.treatments, kept, strict=True):
+        if not stays:
             return Refused(
-                code, f"The control {made.labels[same[0]]!r} is the {what} under another name.",
-                {"control": name, "column": made.labels[same[0]]}, f"Remove {name!r} from the controls.",
-            )
+                "treatment_determined", f"The other treatments{' and the controls' if made.labels else ''} determine "
+                f"{t.name!r} exactly, so nothing can be said of it with them held fixed.",
+                {"treatment": t.name, "rows": data.n}, "Leave out a treatment, or a control, that follows from the "
+                "others.")
     return data
-
-
-def _nearly_correlated(products: np.ndarray, k: int, target: int) -> np.ndarray:
-    """Of columns 1 .. k, those whose correlation with ``target`` is not clearly below 1, by the sums of products of a
-    constant, the columns and the targets (int, from 0)."""
-    mean = products[0] / products[0, 0]
-    spread = np.maximum(np.diagonal(products) - products[0, 0] * mean**2, 0.0)
-    together = products[1 : 1 + k, target] - products[0, 0] * mean[1 : 1 + k] * mean[target]
-    return np.flatnonzero(together**2 >= (1 - 1e-6) * spread[1 : 1 + k] * spread[target])
-
-
-def _perfectly_correlated(matrix: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Boolean (k,): columns that are an exact linear function of ``values``."""
-    centred = values - values.mean()
-    length = float(np.sqrt(centred @ centred))
-    columns = matrix - matrix.mean(axis=0)
-    lengths = np.sqrt((columns**2).sum(axis=0))
-    if length == 0 or not matrix.size:
-        return np.zeros(matrix.shape[1], dtype=bool)
-    return np.abs(columns.T @ (centred / length)) > (1 - 1e-12) * np.maximum(lengths, 1e-300)
-

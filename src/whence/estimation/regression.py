@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,6 +22,7 @@ from whence.estimation.linear_errors import (
 )
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
+from whence.estimation.treatment import Treatment
 from whence.estimation.weighting import WEIGHTS_ARE, Weighting, weighting
 from whence.stats.features import Features, level_codes
 from whence.stats.regress import LinearFit, ols
@@ -58,6 +60,7 @@ CARD = Card(
         "Stata Journal 19",
     ),
     function="whence.estimation.regression:regression",
+    several_treatments=True,
 )
 
 
@@ -85,7 +88,8 @@ def regression(
 
         psi_i = n c'(X'X)^-1 x_i e_i + (d_i'b - estimate) * target_i,   c = mean over the target of d_i,
 
-    with d_i the change of the row's design and e_i the residual with its small-sample factor. Refused:
+    with d_i the change of the row's design and e_i the residual with its small-sample factor. Several treatments enter
+    side by side, each comparison with the others held fixed. Refused:
     ``more_features_than_rows``, ``treatment_determined``, ``small_arm``, ``too_few_clusters``, ``weights_not_counts``.
     """
     weights, name = weighting(data, weights_are), chosen(data, covariance)
@@ -99,7 +103,7 @@ def regression(
     if interactions is None:
         interactions, said = _default_interactions(data, k)
         remarks += said
-    elif interactions and data.treatment.discrete and np.bincount(data.treatment.codes).min() < k + 2:
+    elif interactions and _smallest_arm(data) < k + 2:
         return _small_arm(data, k)
     design = _design(data, controls, interactions)
     if data.n <= design.matrix.shape[1]:
@@ -109,8 +113,9 @@ def regression(
             "Use fewer controls, degree=1 or interactions=False.",
         )
     fit = ols(design.matrix, data.outcome, weights.fit)
-    if not fit.kept[design.first : design.first + len(design.effects)].all():
-        return _determined(data, controls)
+    there = fit.kept[design.first : design.first + len(design.effects)]
+    if not there.all():
+        return _determined(data, controls, int(np.argmin(there)))
     remarks += _left_out(data, controls, fit)
     data, said = few_clusters(data, name)
     means, columns = _standardised(data, design, fit, weights)
@@ -128,7 +133,8 @@ def regression(
         **({} if data.weights is None else {"weights_are": weights_are}),
     }
     answer = Answer(data, estimates, psi, np.full(len(estimates), weights.rows - fit.rank), diagnostics,
-                    (*remarks, *said), errors=errors[1], common=data.spec.quantity == "ATE")
+                    (*remarks, *said), errors=errors[1], common=data.spec.quantity == "ATE",
+                    labels=tuple(t.name for t in data.treatments) if data.others else None)
     return answer if name != "wild" else with_bootstrap(answer, Linear.of(fit, means), level, bootstrap_draws, seed)
 
 
@@ -203,13 +209,9 @@ def dropped_controls(controls: Features) -> Remark:
 
 
 def _design(data: Prepared, controls: Features, interactions: bool) -> _Design:
-    t, n = data.treatment, data.n
-    x = controls.matrix
+    n, x = data.n, controls.matrix
     centred = x - np.average(x, axis=0, weights=data.w) if x.size else x
-    if t.discrete:
-        blocks = [(t.codes == j).astype(float)[:, None] for j in range(1, len(t.arms))]
-    else:
-        blocks = [(t.values / t.step)[:, None]]
+    blocks = [block for t in data.treatments for block in _changes(t)]
     base = np.column_stack([np.ones(n), centred])
     extra = [block * centred for block in blocks] if interactions else []
     matrix = np.column_stack([base, *blocks, *extra])
@@ -225,11 +227,23 @@ def _design(data: Prepared, controls: Features, interactions: bool) -> _Design:
     return _Design(matrix, effects, first)
 
 
+def _changes(t: Treatment) -> list[np.ndarray]:
+    """One column (n, 1) per comparison of the treatment."""
+    if t.discrete:
+        return [(t.codes == j).astype(float)[:, None] for j in range(1, len(t.arms))]
+    return [(t.values / t.step)[:, None]]
+
+
+def _smallest_arm(data: Prepared) -> int:
+    """Rows in the smallest arm of any treatment; no limit where there are doses alone."""
+    return min((int(np.bincount(t.codes).min()) for t in data.treatments if t.discrete), default=sys.maxsize)
+
+
 def _default_interactions(data: Prepared, k: int) -> tuple[bool, list[Remark]]:
     t = data.treatment
-    if not t.discrete or k == 0:
+    if not all(each.discrete for each in data.treatments) or k == 0:
         return False, []
-    smallest = int(np.bincount(t.codes).min())
+    smallest = _smallest_arm(data)
     if smallest >= ROWS_PER_COLUMN * (k + 1):
         return True, []
     return False, [Remark(
@@ -240,17 +254,24 @@ def _default_interactions(data: Prepared, k: int) -> tuple[bool, list[Remark]]:
 
 
 def _small_arm(data: Prepared, k: int) -> Refused:
-    sizes = dict(zip(data.treatment.arms, np.bincount(data.treatment.codes).tolist(), strict=True))
+    t = min((t for t in data.treatments if t.discrete), key=lambda t: int(np.bincount(t.codes).min()))
+    sizes = dict(zip(t.arms, np.bincount(t.codes).tolist(), strict=True))
     return Refused(
         "small_arm", f"With interactions each arm needs more rows than the {k + 1} columns of its model.",
         {"sizes": sizes, "columns": k + 1}, "Use interactions=False, degree=1 or fewer controls.",
     )
 
 
-def _determined(data: Prepared, controls: Features) -> Refused:
+def _determined(data: Prepared, controls: Features, comparison: int) -> Refused:
+    """comparison: the one whose column follows from those before it."""
+    columns, name, what = list(controls.labels), data.treatment.name, "The controls determine"
+    if data.others:
+        name = data.treatments[comparison].name
+        columns = [*(t.name for t in data.treatments if t.name != name), *columns]
+        what = f"The other treatments{' and the controls' if controls.labels else ''} determine"
     return Refused(
-        "treatment_determined", f"The controls determine {data.treatment.name!r} exactly: no two rows alike in "
-        "them differ in treatment.", {"columns": list(controls.labels)[:20], "rows": data.n},
+        "treatment_determined", f"{what} {name!r} exactly: no two rows alike in "
+        "them differ in treatment.", {"columns": columns[:20], "rows": data.n},
         "Remove the controls that decide the treatment, if they are not common causes; otherwise no adjustment "
         "can separate the two.",
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -97,6 +98,37 @@ def code_treatment(
             f"Merge them into at most {MOST_ARMS} groups, or use a numeric column for a dose.",
         )
     return _discrete(column.name, levels, codes, contrast)
+
+
+def code_treatments(
+    columns: Sequence[Column], rows: np.ndarray, contrast: Contrast | None, arms: bool = False
+) -> tuple[tuple[Treatment, ...], list[Remark]] | Refused:
+    """``code_treatment`` of one column, or of several whose effects are looked for at once.
+
+    Several: each has two values or is a dose, else Refused (``several_arms``). Raises ``WhenceError``
+    (``bad_contrast``) for a contrast, which would not say of which of them.
+    """
+    if len(columns) > 1 and contrast not in (None, Contrast()):
+        raise WhenceError(
+            f"A contrast names the values of one treatment, and there are {len(columns)}.", code="bad_contrast",
+            value=[contrast.treated, contrast.control], allowed="no contrast",
+            hint="Leave it out: two values are compared with each other, numbers by one more unit.",
+        )
+    found, remarks = [], []
+    for column in columns:
+        coded = code_treatment(column, rows, contrast, arms)
+        if isinstance(coded, Refused):
+            return coded
+        t = coded[0]
+        if len(columns) > 1 and len(t.arms) > 2:
+            return Refused(
+                "several_arms", f"The treatment {t.name!r} has {len(t.arms)} values that are not numbers, and of "
+                "several treatments at once each has one effect.", {"column": t.name, "arms": list(t.arms)},
+                "Limit the population to two of its values, or make a column for each value but one.",
+            )
+        found.append(t)
+        remarks += coded[1]
+    return tuple(found), remarks
 
 
 def find_level(name: str, value: Any, levels: list[Any]) -> int:

@@ -15,6 +15,7 @@ from whence.graphs.svg import to_svg
 from whence.identification.comb import Comb, comb
 from whence.identification.identify import Identified
 from whence.report import numbers, prose, rows
+from whence.report.contrasts import contrast_labels, of_treatments, scales
 from whence.report.data import about_rows, data, distinct
 from whence.report.designs import design_picture
 from whence.report.figures import draw
@@ -113,15 +114,18 @@ def methods_forest(finding: Finding) -> dict[str, Any] | None:
 
 
 def contrasts(finding: Finding) -> dict[str, Any] | None:
-    """Every contrast of a treatment with several values."""
+    """Every contrast of a treatment with several values, or each of several treatments."""
     effect = finding.effect
     if effect is None or len(effect.comparisons) < 2:
         return None
-    written = prose.effect_scale(finding)
-    bars = [rows.Bar(c.label, c.estimate, *c.interval, main=k == 0) for k, c in enumerate(effect.comparisons)]
-    body = [(c.label, *_cells(written, c), *_joint(written, c)) for c in effect.comparisons]
-    svg = rows.forest(bars, "Every contrast of the treatment", written, effect.level)
-    head = ("contrast", *_head(effect)[1:], "joint interval", "adjusted p")
+    labels, written, several = contrast_labels(effect), prose.effect_scale(finding), of_treatments(effect)
+    bars = [rows.Bar(told, c.estimate, *c.interval, main=k == 0)
+            for k, (told, c) in enumerate(zip(labels, effect.comparisons, strict=True))]
+    body = [(told, *_cells(one, c), *_joint(one, c))
+            for told, c, one in zip(labels, effect.comparisons, scales(effect, written), strict=True)]
+    title = "Each treatment, the others held fixed" if several else "Every contrast of the treatment"
+    svg = rows.forest(bars, title, written, effect.level)
+    head = ("treatment" if several else "contrast", *_head(effect)[1:], "joint interval", "adjusted p")
     return {"svg": svg, "head": head, "rows": body, "said": prose.several(effect)}
 
 

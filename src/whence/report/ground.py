@@ -5,12 +5,19 @@ from __future__ import annotations
 from whence.estimation.effect import Effect
 from whence.estimation.prepare import OVER_TIME
 from whence.report import numbers
+from whence.report.contrasts import of_treatments
 from whence.report.text import name
 
 
 def held_by_time(effect: Effect) -> bool:
     """Whether the design compares units over time, so that being treated is a state and not a value."""
     return effect.spec.strategy in OVER_TIME and not effect.contrast.endswith("one more unit")
+
+
+def assigned(effect: Effect) -> str:
+    """``drug was``, or ``drug and diet were``."""
+    names = effect.spec.treatments if of_treatments(effect) else effect.spec.treatments[:1]
+    return numbers.listed(map(name, names), most=10) + (" were" if len(names) > 1 else " was")
 
 
 def causal_ground(effect: Effect) -> str:
@@ -21,8 +28,9 @@ def causal_ground(effect: Effect) -> str:
                  else " The control only sharpens the estimate." if controls else "")
         strata = numbers.listed(map(name, effect.spec.strata))
         within = f" within {strata}" if strata else ""
-        return (f"{treatment} was assigned at random{within}, so apart from what it does the groups differ by chance "
-                "alone, which the interval allows for. That holds if rows were not lost because of the treatment."
+        return (f"{assigned(effect)} assigned at random{within}, so apart from what it does the groups differ by "
+                "chance alone, which the interval allows for. That holds if rows were not lost because of the "
+                "treatment."
                 f"{extra}")
     if effect.spec.strategy == "frontdoor":
         through = numbers.listed(map(name, effect.spec.mediators), most=10)
@@ -40,8 +48,10 @@ def causal_ground(effect: Effect) -> str:
     if not controls:
         return (f"Nothing was adjusted for: this is the effect of {treatment} only if nothing affects both it and "
                 f"{name(effect.spec.outcome)}.")
-    return (f"{treatment} was not assigned by chance. The number is its effect only if, among those alike in "
-            f"{numbers.listed(map(name, controls), most=10)}, nothing else affects both it and "
+    number, it = (("numbers are their effects", "any of them") if of_treatments(effect) else
+                  ("number is its effect", "it"))
+    return (f"{assigned(effect)} not assigned by chance. The {number} only if, among those alike in "
+            f"{numbers.listed(map(name, controls), most=10)}, nothing else affects both {it} and "
             f"{name(effect.spec.outcome)}. The data cannot prove that.")
 
 
@@ -54,8 +64,10 @@ def _by_design(effect: Effect) -> str:
                 f"chose a side. The checks look at that; the data cannot prove it.")
     if spec.strategy == "iv":
         by = numbers.listed(map(name, spec.instruments), most=10)
-        return (f"{treatment} was not assigned by chance; what {by} moved of it is used alone. The number is its "
-                f"effect on those moved only if {by} affects {outcome} in no other way and shares no cause with it. "
+        number, it = (("numbers are their effects", "them") if of_treatments(effect) else
+                      ("number is its effect", "it"))
+        return (f"{assigned(effect)} not assigned by chance; what {by} moved of {it} is used alone. The {number} "
+                f"on those moved only if {by} affects {outcome} in no other way and shares no cause with it. "
                 "The data cannot prove that.")
     if spec.strategy == "synthetic_control":
         return (f"A weighted average of untreated units that followed the treated before stands for them after. The "

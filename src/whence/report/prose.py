@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from whence.estimation.effect import Effect
 from whence.identification.spec import Condition, Spec
 from whence.report import numbers
+from whence.report.contrasts import of_treatments
 from whence.report.finding import Finding
-from whence.report.ground import causal_ground, held_by_time
+from whence.report.ground import assigned, causal_ground, held_by_time
 from whence.report.numbers import Scale
 from whence.report.text import key, name, plain
 
@@ -62,10 +63,11 @@ def answer(finding: Finding) -> str:
 
 def several(effect: Effect) -> str:
     """Why several contrasts need more than one interval each."""
+    of = "treatments" if of_treatments(effect) else "contrasts"
     joint = all(c.joint_interval is not None for c in effect.comparisons)
     held = (f"the joint intervals hold all {numbers.few(len(effect.comparisons))} with {numbers.level(effect.level)} "
             "confidence at once, and " if joint else "")
-    return (f"With {numbers.few(len(effect.comparisons))} contrasts, some will stray from zero by chance: {held}"
+    return (f"With {numbers.few(len(effect.comparisons))} {of}, some will stray from zero by chance: {held}"
             "the adjusted p-values allow for their number.")
 
 
@@ -134,6 +136,11 @@ def _change(finding: Finding) -> _Change:
 
 def _cause(effect: Effect) -> str:
     """``setting drug to 1 rather than 0``, ``one more unit of dose``, or the contrast as it stands."""
+    fixed = numbers.listed(map(name, effect.spec.treatments[1:]), most=10)
+    return _change_of(effect) + (f", with {fixed} held fixed," if of_treatments(effect) else "")
+
+
+def _change_of(effect: Effect) -> str:
     treatment = effect.spec.treatment
     if held_by_time(effect):
         return f"treatment ({name(treatment)})"
@@ -194,7 +201,7 @@ def _ground(effect: Effect) -> str:
     if effect.spec.strategy == "rct":
         strata = numbers.listed(map(name, effect.spec.strata))
         within = f" within {strata}" if strata else ""
-        return f"As {name(effect.spec.treatment)} was assigned at random{within},"
+        return f"As {assigned(effect)} assigned at random{within},"
     return "Under the assumptions stated,"
 
 

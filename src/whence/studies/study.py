@@ -147,7 +147,8 @@ class Study:
         for name in COMPARED_BY.get(main.spec.strategy, COMPARED):
             if name == main.method or name in unfit or (main.spec.strata and name != "difference"):
                 continue  # the others do not look within the strata of an experiment
-            if not gives(find_card("estimation", name), main.spec.quantity):
+            card = find_card("estimation", name)
+            if not gives(card, main.spec.quantity) or (len(main.spec.treatments) > 1 and not card.several_treatments):
                 continue
             spec = main.spec.replace(controls=()) if name == "difference" else main.spec
             other = self._estimate(spec, name, progress, **errors)

@@ -1,0 +1,25 @@
+"""The comparisons behind an effect as a reader sees them: their names and how their numbers are written."""
+
+from __future__ import annotations
+
+from whence.estimation.effect import Effect
+from whence.report import numbers
+from whence.report.numbers import Scale
+
+
+def of_treatments(effect: Effect) -> bool:
+    """Whether the comparisons are those of several treatments, not of the values of one."""
+    return "treatments" in effect.diagnostics
+
+
+def contrast_labels(effect: Effect) -> list[str]:
+    """What each comparison is called; of several treatments with the values compared."""
+    compared = effect.diagnostics["treatments"] if of_treatments(effect) else {}
+    return [f"{c.label} ({compared[c.label]})" if c.label in compared else c.label for c in effect.comparisons]
+
+
+def scales(effect: Effect, common: Scale) -> list[Scale]:
+    """How each comparison is written: as ``common`` has it, or each treatment, in units of its own, by itself."""
+    if not of_treatments(effect):
+        return [common] * len(effect.comparisons)
+    return [numbers.scale(c.standard_error, (c.estimate, *c.interval), common.percent) for c in effect.comparisons]
