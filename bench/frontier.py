@@ -134,6 +134,40 @@ def measured_outcome() -> list[Row]:
             Row("planted violation, 500 labels in the trial: share refused", refused / len(taus), 0.95)]
 
 
+@study
+def invalid_instrument() -> list[Row]:
+    """100 sets of 8,000 rows: an instrument with an effect of 1 of its own, a treatment with an effect of 1 on average
+    and a hidden cause. Then nobody without the instrument is treated."""
+    spec = Spec("iv", ("a",), ("y",), controls=("x1", "x2"), instruments=("z",))
+    params: dict[str, Any] = {"outcome_learner": "linear", "treatment_learner": "linear", "n_splits": 1}
+
+    def draw(seed: int, n: int, one_sided: bool = False) -> Table:
+        rng = np.random.default_rng([seed, n])
+        x, u = rng.uniform(-1, 1, (n, 2)), rng.uniform(-1, 1, n)
+        z = rng.random(n) < logistic(0.3 * x[:, 0] - 0.3 * x[:, 1])
+        chance = 0.12 + 0.3 * z + 0.08 * x[:, 0] + 0.1 * u
+        a = rng.random(n) < (chance * z if one_sided else chance)
+        y = (1 + 0.5 * x[:, 0]) * a + z + x[:, 1] + 1.5 * u + rng.normal(size=n)
+        return table_of({"x1": x[:, 0], "x2": x[:, 1], "z": z, "a": a, "y": y}, ("z", "a"))
+
+    rows = []
+    for n in (8000, 2000):
+        found, two_stage = [], []
+        for seed in range(100):
+            table = draw(seed, n)
+            effect = estimate(table, spec, "invalid_instrument", seed, **params)
+            found.append((effect.estimate, effect.interval[0] <= 1 <= effect.interval[1]))
+            two_stage.append(estimate(table, spec, "iv").estimate)
+        estimates, covered = np.array(found).T
+        rows += [Row(f"{n:,} rows: two-stage least squares", float(np.mean(two_stage)), 3.0),
+                 Row(f"{n:,} rows: bias", float(estimates.mean() - 1), -0.1, 0.1),
+                 Row(f"{n:,} rows: spread of the estimates", float(estimates.std()), high=0.3),
+                 Row(f"{n:,} rows: coverage", float(covered.mean()), 0.9)]
+    answers = [estimate(draw(seed, 2000, True), spec, "invalid_instrument", seed, **params) for seed in range(20)]
+    refused = np.mean([isinstance(a, Refused) and a.code == "one_sided_uptake" for a in answers])
+    return [*rows, Row("planted violation, one-sided: share refused", float(refused), 1.0)]
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"of {', '.join(STUDIES)}; all by default")

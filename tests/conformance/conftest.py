@@ -73,7 +73,8 @@ OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv"
        "interrupted_series": ONE_SERIES, "structural_series": ONE_SERIES,
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "measured_outcome": SPEC.replace(truth="grade"),
-       "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
+       "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "invalid_instrument": BY_LOT,
+       "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
 def usable(card: Card, table: Table) -> list[str]:

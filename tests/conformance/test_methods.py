@@ -178,6 +178,7 @@ BAD_SPECS = {
     "iv": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "partially_linear_iv": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "late": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
+    "invalid_instrument": Spec("iv", ("score",), ("age",), controls=("income",), instruments=("dose",)),
     "frontdoor": Spec("frontdoor", ("dose",), ("score",), mediators=("age",), controls=("income",)),
     "plugin": Spec("id", ("dose",), ("score",), graph="dose --> age; income --> dose; income --> age; age --> score; "
                    "income --> score; dose <-> score"),

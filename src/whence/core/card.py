@@ -91,6 +91,7 @@ class Card:
     cost: how time and memory grow. citations: the sources. function: import string ``"module:name"``.
     strategies, quantities: of a spec, that an estimator serves; none named stands for what most serve (an experiment
     or adjustment; ATE, ATT, ATC). roles: of a spec's special roles, those that an estimator reads; it needs the first.
+    relaxes: whether an estimator's first assumption stands in place of what its design takes for granted.
     several_treatments: whether an estimator finds the effects of several treatments at once.
     """
 
@@ -108,6 +109,7 @@ class Card:
     strategies: tuple[str, ...] = ()
     quantities: tuple[str, ...] = ()
     roles: tuple[str, ...] = ()
+    relaxes: bool = False
     several_treatments: bool = False
 
     def checked(self, given: Mapping[str, Any]) -> dict[str, Any]:

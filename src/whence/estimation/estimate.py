@@ -15,7 +15,7 @@ from whence.core.progress import SILENT, Progress
 from whence.core.registry import find_card, load_function
 from whence.core.result import Provenance, Refused, versions
 from whence.data.table import Table
-from whence.estimation.choose import COMPARING, DESIGN, LOCAL, OWN, choose, out_of_reach
+from whence.estimation.choose import COMPARING, DESIGN, LOCAL, OWN, choose, gives, out_of_reach
 from whence.estimation.dependence import reproducible, split, unclustered, with_dependence, words
 from whence.estimation.determined import outcome_determined
 from whence.estimation.effect import Comparison, Effect
@@ -202,14 +202,14 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
     return Effect(
         estimate=first.estimate, standard_error=first.standard_error, interval=answer.interval or first.interval,
         p_value=first.p_value if answer.p_value is None else answer.p_value, n=data.n,
-        quantity=LOCAL.get(asked.strategy, asked.quantity), method=card.name, spec=data.spec,
+        quantity=_quantity(asked, card), method=card.name, spec=data.spec,
         contrast=f"{data.treatment.name}: {answer.labels[0]}" if answer.labels and not data.others
         else data.treatment.contrast,
         level=level, df=degrees_of_freedom(answer),
         comparisons=comparisons, pairs=all_pairs(answer, level, seed), diagnostics=diagnostics,
         warnings=data.remarks + answer.remarks,
         assumptions=tuple(dict.fromkeys((
-            *_design(asked), *(() if asked.strategy == "interference" else (COMMON,)),
+            *_design(asked, card), *(() if asked.strategy == "interference" else (COMMON,)),
             *((APART,) if data.others else ()), *_own(card, asked),
             *assumed(asked, data.remarks), *asked.assumptions))),
         provenance=Provenance(
@@ -222,8 +222,16 @@ def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, a
     )
 
 
-def _design(spec: Spec) -> tuple[str, ...]:
-    """What the design takes for granted, unless the spec says it in its own words."""
+def _quantity(spec: Spec, card: Card) -> str:
+    """Whose effect it is: that of some only, where the design shows no more and the method finds it."""
+    local = LOCAL.get(spec.strategy, spec.quantity)
+    return local if gives(card, local) else spec.quantity
+
+
+def _design(spec: Spec, card: Card) -> tuple[str, ...]:
+    """What the design takes for granted, unless the method relaxes it or the spec says it in its own words."""
+    if card.relaxes:
+        return card.assumptions[:1]
     return () if spec.strategy in OWN and spec.assumptions else (DESIGN[spec.strategy],)
 
 

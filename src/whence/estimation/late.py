@@ -75,7 +75,11 @@ def late(
     Refused: ``instrument_not_binary``, ``several_instruments``, ``treatment_not_binary``, ``instrument_constant``,
     ``weak_instrument``, ``small_arm``, ``no_controls``, ``no_overlap`` (of the instrument), those of ``interactive``.
     """
-    coded = _instrument(data)
+    if len(data.treatment.arms) != 2:
+        return Refused("treatment_not_binary", f"The treatment {data.treatment.name!r} is not one of two values, so "
+                       "nobody either follows the instrument or not.", {"treatment": data.treatment.name},
+                       "Use method='iv' or 'partially_linear_iv'.")
+    coded = binary_instrument(data)
     if isinstance(coded, Refused):
         return coded
     by_instrument = dataclasses.replace(data, treatment=coded, spec=data.spec.replace(quantity="ATE"))
@@ -93,17 +97,13 @@ def late(
     return _answer(data, made, moved, level)
 
 
-def _instrument(data: Prepared) -> Treatment | Refused:
+def binary_instrument(data: Prepared) -> Treatment | Refused:
     """The one instrument as two arms, 1 for the value that comes second or says yes."""
     names = data.spec.instruments
     name = names[0]
     if len(names) > 1:
         return Refused("several_instruments", f"There are {len(names)} instruments; this method follows one.",
                        {"instruments": list(names)}, "Use method='iv' or 'partially_linear_iv', or name one of them.")
-    if len(data.treatment.arms) != 2:
-        return Refused("treatment_not_binary", f"The treatment {data.treatment.name!r} is not one of two values, so "
-                       "nobody either follows the instrument or not.", {"treatment": data.treatment.name},
-                       "Use method='iv' or 'partially_linear_iv'.")
     column = data.table.column(name)
     values = np.unique(column.values[data.rows]) if column.kind in CODED | NUMERIC else np.empty(0)
     if len(values) == 1:

@@ -107,7 +107,9 @@ def methods_forest(finding: Finding) -> dict[str, Any] | None:
     rest = [a for a in finding.alternatives if not prose.unadjusted(a)]
     listed = [*raw, effect, *rest]
     written = prose.effect_scale(finding)
-    bars = [_bar(e, _method_label(e, e is effect), e is effect, prose.unadjusted(e)) for e in listed]
+    labels = [_method_label(e, e is effect) + (", as it is" if effect.spec.truth and not e.spec.truth else "")
+              for e in listed]
+    bars = [_bar(e, label, e is effect, prose.unadjusted(e)) for e, label in zip(listed, labels, strict=True)]
     body = [(b.label, *_cells(written, e), numbers.count(e.n)) for b, e in zip(bars, listed, strict=True)]
     title = "The same contrast by other methods"
     return {"svg": rows.forest(bars, title, written, effect.level), "head": (*_head(effect), "rows"), "rows": body}

@@ -62,6 +62,12 @@ def _by_design(effect: Effect) -> str:
         return (f"A rule changes {treatment} at {where}, so rows just above and just below differ in little else. The "
                 f"number is its effect there, and only there, if nothing else changes at the same point and nobody "
                 f"chose a side. The checks look at that; the data cannot prove it.")
+    if effect.method == "invalid_instrument":
+        by = name(spec.instruments[0])
+        return (f"{assigned(effect)} not assigned by chance, and {by} may affect {outcome} by itself. The number is "
+                f"the effect of {treatment} only if {by} is as good as drawn by lot among people alike in the "
+                f"controls, what is hidden adds to {treatment} alike whatever {by} is, and effects do not depend on "
+                "what is hidden. The data cannot prove that.")
     if spec.strategy == "iv":
         by = numbers.listed(map(name, spec.instruments), most=10)
         number, it = (("numbers are their effects", "them") if of_treatments(effect) else
