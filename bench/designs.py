@@ -1,5 +1,8 @@
 """CPU time of designs beside pyfixest, csdid, diff-diff and rdrobust, and how far apart the answers are.
 
+``agreement`` is about numbers alone: discontinuities beside rdrobust on ten random sets of 800 rows for each case, with
+the cause named wherever they part.
+
     python bench/designs.py [--python PATH ...] [--runs 4] [--only NAME ...]
 
 ``--python`` names interpreters of environments that have the peers; each is run in the first that can import it,
@@ -50,8 +53,39 @@ def jump(n, fuzzy=False, seed=0):
     side = (x >= 0).astype(int)
     d = np.where(rng.random(n) < 0.8, side, 1 - side) if fuzzy else side
     return {"x": x, "d": d, "y": x + 3 * x**2 + d + 0.3 * rng.standard_normal(n)}
+def cutoff_set(kind, extra, seed, n=800):
+    rng = np.random.default_rng([seed, 11])
+    x = 2 * rng.beta(2, 4, n) - 1 if seed % 2 else np.clip(0.4 * rng.standard_t(3, n), -3, 3)
+    x = np.round(x, 2) if "ties" in extra else x
+    side, g = x >= 0, rng.integers(0, 60, n)
+    z, w = rng.standard_normal(n) + 0.5 * x, (rng.random(n) < 0.4) * 1.0
+    shared = rng.standard_normal(60)[g]
+    if "kink" in kind:
+        d = np.where(side, x, 0.0)
+        d = 0.8 * d + 0.1 * x + 0.02 * rng.standard_normal(n) if "fuzzy" in kind else d
+    else:
+        d = (rng.random(n) < 0.15 + 0.6 * side) * 1.0 if "fuzzy" in kind else side * 1.0
+    y = 0.5 + x + 2 * x**2 * (x < 0) + (3.5 if "kink" in kind else 0.7) * d + 0.5 * z + 0.3 * w + 0.2 * shared
+    y = y + 0.3 * rng.standard_normal(n)
+    return {"x": x, "d": d, "y": y, "z": z, "w": w, "g": 2 * g + side if extra == "clusters on one side" else g}
 '''
 exec(SETS)
+
+# Discontinuities beside rdrobust: the design, what comes with it (ties in the running variable, controls, clusters) and
+# whether both are given the same bandwidths.
+CASES = [(kind, extra, given) for kind in ("sharp", "fuzzy", "kink", "fuzzy kink")
+         for extra in ("", "ties", "controls", "ties, controls", "clusters on one side", "clusters on both sides")
+         for given in (True, False)]
+# Why the numbers part, where they do: with its own bandwidths, and with the same.
+OWN = {
+    "controls": "theirs finds the controls' coefficients in each pilot's window and on each side, ours once",
+    "fuzzy": "theirs weighs treatment against outcome by each side's level, so it moves with the outcome's origin",
+    "clusters": "theirs counts clusters into the bandwidth",
+}
+SAME = {
+    "clusters": "theirs corrects each side for few clusters by itself and takes the plain error from the plain fit",
+    "clusters on both sides": "it takes the two parts of a cluster for independent",
+}
 
 # What a peer's process runs: one task by name for each line it reads; the CPU seconds and the numbers as JSON.
 PEER = SETS + r'''
@@ -93,13 +127,25 @@ def diff_diff(kind, how, covariate):
                   covariates=["z"] if covariate else None)
         return r.overall_att, r.overall_se
     return timed(work)
-def rdrobust(kind, how):
+def rdrobust(kind, how, bandwidths=None):
+    if bandwidths is not None:
+        return fitted(how, bandwidths)
     frame = given(kind, *how)
     def work():
         fuzzy = frame["d"] if len(how) > 1 and how[1] else None
         r = library.rdrobust(frame["y"], frame["x"], fuzzy=fuzzy)
         return r.coef.iloc[0, 0], r.se.iloc[2, 0], r.coef.iloc[2, 0]
     return timed(work)
+def fitted(how, bandwidths):
+    frame = pd.DataFrame(cutoff_set(*how))
+    more = {"h": 0.5, "b": 0.7} if bandwidths else {}
+    more |= {"fuzzy": frame["d"]} if "fuzzy" in how[0] else {}
+    more |= {"deriv": 1, "p": 2} if "kink" in how[0] else {}
+    more |= {"covs": frame[["z", "w"]]} if "controls" in how[1] else {}
+    more |= {"cluster": frame["g"]} if "clusters" in how[1] else {}
+    r = library.rdrobust(frame["y"], frame["x"], **more)
+    return [0.0, *map(float, (r.bws.iloc[0, 0], r.bws.iloc[1, 0], r.coef.iloc[0, 0], r.coef.iloc[1, 0], r.se.iloc[0, 0],
+                              r.se.iloc[2, 0]))]
 for line in sys.stdin:
     name, *how = json.loads(line)
     try:
@@ -225,8 +271,51 @@ def rdd(pythons: list[str], runs: int) -> None:
                  runs, rdrobust=("jump", how))
 
 
+def agreement(pythons: list[str], runs: int) -> None:
+    """The largest distance over ten sets: bandwidths and errors relatively, estimates in errors."""
+    peer = Peer("rdrobust", pythons)
+    if not peer.process:
+        print("agreement: no interpreter has rdrobust", flush=True)
+        return
+    for kind, extra, given in CASES:
+        gaps = []
+        for seed in range(10):
+            ours, theirs = _ours(kind, extra, seed, given), peer.run("cutoff_set", (kind, extra, seed), given)
+            if isinstance(theirs, str) or ours is None:
+                why = theirs if isinstance(theirs, str) else "no jump of the treatment"
+                print(f"    set {seed}: {why}", flush=True)
+                continue
+            _, h, b, plain, corrected, error, robust = theirs
+            gaps.append([max(abs(ours[0] / h - 1), abs(ours[1] / b - 1)), abs(ours[2] - plain) / error,
+                         abs(ours[3] - corrected) / robust, abs(ours[4] / error - 1), abs(ours[5] / robust - 1)])
+        words = f"{kind}{', ' + extra if extra else ''}, {'the same bandwidths' if given else 'its own bandwidths'}"
+        far = np.max(gaps, axis=0)
+        causes = [*SAME.items(), *([] if given else OWN.items())]
+        told = [why for what, why in causes if far.max() > 1e-5 and what in f"{kind}, {extra}"]
+        print(f"{words}, {len(gaps)} sets: bandwidths {far[0]:.0e}, estimates {far[1]:.0e} and {far[2]:.0e}, errors "
+              f"{far[3]:.0e} and {far[4]:.0e}" + (f" ({'; '.join(told)})" if told else ""), flush=True)
+    assert peer.process.stdin
+    peer.process.stdin.close()
+    peer.process.wait()
+
+
+def _ours(kind: str, extra: str, seed: int, given: bool) -> list[float] | None:
+    """Bandwidths, conventional and corrected estimate, and their errors."""
+    from whence import Effect, Spec, estimate
+
+    spec = Spec("rdd", ("d",), ("y",), running_variable="x", cutoff=0.0,
+                controls=("z", "w") if "controls" in extra else (), cluster="g" if "clusters" in extra else None)
+    how: dict[str, Any] = {"bandwidth": 0.5, "bias_bandwidth": 0.7} if given else {}
+    how |= {"change": "kink"} if "kink" in kind else {}
+    found = estimate(cutoff_set(kind, extra, seed), spec, correction="own", interval="robust", **how)  # noqa: F821
+    if not isinstance(found, Effect):
+        return None
+    names = ("bandwidth", "bias_bandwidth", "conventional", "bias_corrected", "conventional_error", "robust_error")
+    return [float(found.diagnostics[name]) for name in names]
+
+
 TASKS: dict[str, Callable[[list[str], int], None]] = {"twfe": twfe, "firms": firms, "group_time": group_time,
-                                                      "rdd": rdd}
+                                                      "rdd": rdd, "agreement": agreement}
 
 
 def main() -> None:

@@ -101,9 +101,10 @@ def test_intervals_cover(method):
 
 
 METHODS = ("imputation", "group_time", "sun_abraham", "local_projection", "stacked")
+STAGGERED = (*METHODS, "switchers")
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("method", STAGGERED)
 def test_methods_for_staggered_starts_have_the_sign_that_two_way_regression_gets_wrong(method):
     """Effects of the early start grow from 1 by 1 a period, those of the late one are nought: the truth is positive."""
     data = panel(1, units=80, periods=14, starts=(3, 10))
@@ -164,37 +165,6 @@ def test_rows_without_units_are_read_by_their_cluster_or_their_start():
     assert as_units.estimate == pytest.approx(found.estimate)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize(("method", "units"), [("imputation", 60), ("group_time", 60), ("imputation", 200),
-                                               ("group_time", 200)])
-def test_intervals_cover_500(method, units):
-    assert 0.92 <= covered(method, 500, units) <= 0.98
-
-
-def shown_by(found: Effect, data: dict[str, np.ndarray]) -> float:
-    """The truth of what a method averages: all treated rows, those in its window, or those that just switched."""
-    since, on = data["t"] - data["start"], data["d"] == 1
-    if found.method == "stacked":
-        on &= np.isin(data["start"], found.diagnostics["starts"]) & (since <= found.diagnostics["after"])
-    elif found.method == "switchers":
-        on &= since == 0
-    return float(((since + 1.0) * (data["start"] == 3))[on].mean())
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(("units", "sets"), [(60, 250), (20, 150)])
-@pytest.mark.parametrize("method", ["sun_abraham", "local_projection", "stacked", "switchers"])
-def test_intervals_of_the_others_cover(method, units, sets):
-    """Monte Carlo error 1.4 and 1.8 points. Sun and Abraham's allow for other units starting, so that they are wide for
-    these."""
-    inside = 0
-    for seed in range(sets):
-        data = panel(seed, units)
-        found = estimate(data, SPEC, method)
-        inside += found.interval[0] <= shown_by(found, data) <= found.interval[1]
-    assert inside / sets >= 0.92
-
-
 def test_what_is_left_out_is_said():
     data = panel()
     alone = {k: np.append(v, v[0]) for k, v in data.items()}
@@ -236,6 +206,22 @@ def test_refusals(change, spec, code):
                    "date": np.where(data["start"] == 3, 2001, 0)}
     found = estimate(data | {k: made[v] for k, v in change.items()}, spec)
     assert isinstance(found, Refused) and found.code == code, found
+
+
+@pytest.mark.parametrize("method", ["auto", "twfe", *STAGGERED])
+@pytest.mark.parametrize("planted", ["everywhere at once", "all from the start", "nobody"])
+def test_without_an_untreated_group_there_is_no_answer(method, planted):
+    """Nobody shows what would have happened: treatment starts everywhere at once, was always there, or never comes."""
+    data = panel()
+    data["d"] = {"everywhere at once": (data["t"] >= 3).astype(int), "all from the start": np.ones(len(data["t"])),
+                 "nobody": np.zeros(len(data["t"]))}[planted]
+    codes = {"everywhere at once": "no_untreated", "all from the start": "treatment_constant",
+             "nobody": "treatment_constant"}
+    found = estimate(data, SPEC, method)
+    assert isinstance(found, Refused) and found.code == codes[planted], found
+    # Where all end up treated, the last to start show it for the others until they do.
+    later = panel(starts=(3, 5))
+    assert isinstance(estimate(later, SPEC, method), Effect)
 
 
 def test_refusals_of_the_methods():

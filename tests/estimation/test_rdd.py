@@ -145,6 +145,30 @@ def test_refusals(spec, change, code):
     assert isinstance(found, Refused) and found.code == code, found
 
 
+def test_rows_that_do_not_reach_the_cutoff_are_no_comparison():
+    """Below the cutoff all rows are far away: none of a jump, and none of a kink, is seen."""
+    rng = np.random.default_rng(0)
+    x = rng.uniform(-1, 1, 3000)
+    for start, kept in ((-0.02, True), (-0.5, False), (-0.9, False)):
+        rows = (x < start) | (x >= 0)
+        data = {"x": x[rows], "d": (x[rows] >= 0).astype(int), "dose": np.maximum(x[rows], 0),
+                "y": np.sin(2 * x[rows]) + 0.3 * rng.standard_normal(rows.sum())}
+        jump = estimate(data, SPEC)
+        kink = estimate(data, SPEC.replace(treatments=("dose",)), change="kink")
+        if kept:
+            assert isinstance(jump, Effect) and isinstance(kink, Effect)
+        else:
+            assert jump.code == kink.code == "gap_at_cutoff" and jump.evidence["side"] == "below"
+    rows = (x < -0.1) | (x >= 0)
+    data = {"x": x[rows], "d": (x[rows] >= 0).astype(int), "y": x[rows] + rng.standard_normal(rows.sum())}
+    stretched = estimate(data, SPEC, bandwidth=0.3)
+    assert "gap_at_cutoff" in {w.code for w in stretched.warnings}
+    alone = estimate({"x": np.abs(x), "d": np.arange(3000) % 2, "y": x}, SPEC)
+    assert isinstance(alone, Refused) and alone.code == "cutoff_outside"  # no row at all below
+    apart = estimate(columns(), SPEC, donut=0.15)  # what was left out on purpose is no gap
+    assert isinstance(apart, Effect), apart
+
+
 def test_what_is_missing_is_named():
     with pytest.raises(WhenceError) as caught:
         estimate(columns(), SPEC.replace(running_variable=None))

@@ -104,16 +104,18 @@ def test_imputation_is_two_regressions(gaps):
     use = on & seen
     effect = data["y"] - design @ b
     assert found.estimate == pytest.approx(effect[use].mean(), rel=1e-9)
-    # The weights of every row, and residuals around the mean effect at each time since the start.
+    # The weights of every row, and residuals around the mean effect of each start at each time since.
     weights = use / use.sum()
     carried = np.zeros(len(on))
     carried[~on] = design[~on] @ np.linalg.pinv(design[~on].T @ design[~on]) @ (design.T @ weights)
     begun = {u: data["t"][on & (data["u"] == u)].min(initial=99) for u in np.unique(data["u"])}
     since = data["t"] - np.array([begun[u] for u in data["u"]])
+    start = np.array([begun[u] for u in data["u"]])
     residual = np.where(on, 0.0, effect)
-    for e in np.unique(since[use]):
-        rows = use & (since == e)
-        residual[rows] = effect[rows] - effect[rows if rows.sum() >= 5 else use].mean()
+    for i in np.flatnonzero(use):
+        then = use & (since == since[i])
+        alike = [rows for rows in (then & (start == start[i]), then) if rows.sum() >= 5]
+        residual[i] = effect[i] - effect[alike[0] if alike else use].mean()
     sums = np.array([((weights - carried) * residual)[data["u"] == g].sum() for g in np.unique(data["u"])])
     assert found.standard_error == pytest.approx(np.sqrt((sums**2).sum() * len(sums) / (len(sums) - 1)), rel=1e-7)
 

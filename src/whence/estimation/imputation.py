@@ -14,7 +14,7 @@ from whence.estimation.inference import Answer
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
 
-FEWEST = 5  # rows at one time since the start that are averaged by themselves when residuals are taken
+FEWEST = 5  # rows of one start at one time since that are averaged by themselves when residuals are taken
 REACHED = 1e-8  # relative error with which the untreated rows must reproduce what is imputed
 
 CARD = Card(
@@ -86,8 +86,8 @@ def imputation(
 
     The estimate is the mean over treated rows of outcome less imputed outcome; comparisons: that mean, then the mean
     at each time since the start. Everything is linear in the outcomes, and the influence values are these weights times
-    residuals: of the fit on untreated rows, and on treated ones of their effects around those at the same time since
-    the start (which is conservative, section 4.3).
+    residuals: of the fit on untreated rows, and on treated ones of their effects around those of the units that started
+    together, at the same time since the start (which is conservative where effects differ among these, section 4.3).
 
     Treated rows whose unit or period has no untreated row are left out, with a remark. Refused: those of ``adoption``,
     ``treatment_switches``, ``no_comparison``.
@@ -128,7 +128,7 @@ def _answer(
     fitted = _fitted(model, data.outcome)
     effect = data.outcome - fitted
     residual = np.where(found.status == 1, 0.0, effect)
-    residual[usable] = (effect - _typical(effect, since, usable, data.w))[usable]
+    residual[usable] = (effect - _typical(effect, since, found.first, usable, data.w))[usable]
     estimates, columns, labels = [], [], []
     for label, rows in [("treated vs not treated", usable), *((_step(e), usable & (since == e)) for e in steps)]:
         weights = data.w * rows / float(data.w @ rows)
@@ -161,13 +161,17 @@ def _fitted(model: _Untreated, outcome: np.ndarray) -> np.ndarray:
     return ((means - model.cross @ b) / safe)[model.unit] + model.z @ b
 
 
-def _typical(effect: np.ndarray, since: np.ndarray, usable: np.ndarray, w: np.ndarray) -> np.ndarray:
-    """The mean effect (n,) at the row's time since the start; of all treated rows where there are few."""
+def _typical(
+    effect: np.ndarray, since: np.ndarray, first: np.ndarray, usable: np.ndarray, w: np.ndarray
+) -> np.ndarray:
+    """The mean effect (n,) of those that started together, at the row's time since the start; of all at that time where
+    there are few of them, and of all treated rows where there are few of those."""
     out = np.full(len(effect), float(np.average(effect[usable], weights=w[usable])))
     for step in np.unique(since[usable]):
-        rows = usable & (since == step)
-        if rows.sum() >= FEWEST:
-            out[rows] = np.average(effect[rows], weights=w[rows])
+        then = usable & (since == step)
+        for rows in (then, *(then & (first == start) for start in np.unique(first[then]))):
+            if rows.sum() >= FEWEST:
+                out[rows] = np.average(effect[rows], weights=w[rows])
     return out
 
 

@@ -18,12 +18,16 @@ from whence.estimation.inference import Answer
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
 from whence.estimation.sides import (
+    FAR,
+    FARTHEST,
     REPEATS,
     Sides,
     coefficients,
     fitted,
+    gap,
     label,
     no_jump,
+    not_reached,
     picture,
     remarks_on,
     sides_of,
@@ -33,6 +37,8 @@ from whence.estimation.sides import (
 from whence.stats.jump_bandwidth import Side, jump_bandwidths
 from whence.stats.local_polynomial import KERNELS
 from whence.stats.regress import covariance_matrix
+
+EXACT = 1e-9  # part of the largest dose that rounding may leave of one that a rule decides
 
 CARD = Card(
     name="rdd",
@@ -98,6 +104,7 @@ class _Asked:
     derivative: int
     order: int
     kernel: str
+    donut: float
     level: float
 
     def widths(self, sides: Sides, values: np.ndarray, least: float) -> tuple[float, float]:
@@ -127,9 +134,10 @@ def rdd(
     one (``honest_jump``), which takes nothing about the curve between the values for granted but a bound of its second
     derivative; errors clustered by value, once usual, cover too seldom (Kolesar and Rothe 2018).
 
-    Refused: ``cutoff_not_found``, ``cutoff_outside``, ``too_few_near``, ``no_jump`` (the treatment does not change
-    there), ``too_few_values``, ``several_arms``, ``running_not_numeric``. Raises ``WhenceError``: ``missing_role``
-    without a running variable, ``no_honest_interval`` for a kink or another order than 1.
+    Refused: ``cutoff_not_found``, ``cutoff_outside``, ``too_few_near``, ``gap_at_cutoff`` (no rows next to it on a
+    side), ``no_jump`` (the treatment does not change there), ``too_few_values``, ``several_arms``,
+    ``running_not_numeric``. Raises ``WhenceError``: ``missing_role`` without a running variable, ``no_honest_interval``
+    for a kink or another order than 1.
     """
     made = _at_cutoff(data, seed)
     if isinstance(made, Refused):
@@ -145,7 +153,7 @@ def rdd(
         cut = replace(cut, right=cut.right[keep])
     kink = change == "kink"
     asked = _Asked(bandwidth, bias_bandwidth, correction == "own", rule == "coverage", int(kink),
-                   order if order is not None else 1 + kink, kernel, level)
+                   order if order is not None else 1 + kink, kernel, donut, level)
     plain = not kink and asked.order == 1
     if interval == "honest" and not plain:
         raise WhenceError("Honest intervals are for jumps between lines.", code="no_honest_interval",
@@ -210,13 +218,13 @@ def _estimate(data: Prepared, sides: Sides, cut: Cutoff, asked: _Asked) -> Answe
     combined = y
     # The bandwidth first for the outcome alone, then for outcome less controls less the treatment's share of it, where
     # that is more than the outcome times a number.
-    alone = cut.sharp and not z.shape[1]
+    known = cut.sharp or (asked.derivative > 0 and _follows(sides, t, order))
+    alone = known and not z.shape[1]
     for _ in range(1 if asked.bandwidth is not None or alone else 2):
-        h, b = asked.widths(sides, combined, least)
-        near = [int((np.abs(side.x) <= h).sum()) for side in sides.halves(y)]
-        points = [len(np.unique(side.x[np.abs(side.x) <= h])) for side in sides.halves(y)]
-        if not np.isfinite(h) or min(near) < FEWEST or min(points) < order + 2:
-            return too_few(cut, near[0], near[1], h if np.isfinite(h) else None)
+        made = _window(data, sides, cut, asked, asked.widths(sides, combined, least))
+        if isinstance(made, Refused):
+            return made
+        h, b, near, points = made
         fit = fitted(sides, h, b, order, asked.derivative, asked.kernel)
         if not np.isfinite(fit.corrected).all():
             return too_few(cut, near[0], near[1], h)
@@ -225,9 +233,9 @@ def _estimate(data: Prepared, sides: Sides, cut: Cutoff, asked: _Asked) -> Answe
         if abs(jump) <= 1e-12 * max(1.0, float(np.abs(t).max())):
             return no_jump(data, cut, jump, 0.0)
         ratio = float(fit.plain @ y_left) / jump
-        combined = (y_left - ratio * t_left) / jump if not cut.sharp else y_left / jump
+        combined = y_left / jump if known else (y_left - ratio * t_left) / jump
     first = spread(data, sides, fit, t_left, order)
-    strength = np.inf if cut.sharp else abs(jump) / float(np.sqrt(covariance_matrix(first, data.clusters)[0, 0]))
+    strength = np.inf if known else abs(jump) / float(np.sqrt(covariance_matrix(first, data.clusters)[0, 0]))
     if strength < 1.96:
         return no_jump(data, cut, jump, strength)
     influence = spread(data, sides, fit, combined, order)
@@ -237,13 +245,13 @@ def _estimate(data: Prepared, sides: Sides, cut: Cutoff, asked: _Asked) -> Answe
                                                   data.clusters)[0, 0]))
     df = None if data.n_clusters is None else data.n_clusters - 1.0
     interval, p_value = summarise(corrected, error, asked.level, df)
-    said = remarks_on(data, cut, near, points, strength, h == least)
+    said = remarks_on(data, cut, near, points, strength, h == least, stretched=gap(sides, asked.donut)[1] > FAR * h)
     return Answer(
         data, estimates=np.array([ratio]), influence=influence, interval=interval, p_value=p_value, remarks=said,
         labels=(label(data, cut),),
         diagnostics={
             "cutoff": cut.value, "cutoff_found": cut.found, "cutoff_evidence": dict(cut.evidence),
-            "design": "sharp" if cut.sharp else "fuzzy", "interval": "robust",
+            "design": "sharp" if known else "fuzzy", "interval": "robust",
             "bandwidth": h, "bias_bandwidth": b, "order": order, "kernel": asked.kernel,
             "change": "kink" if asked.derivative else "jump", "rows_left": near[0], "rows_right": near[1],
             "treatment_jump": jump, "treatment_jump_t": strength if np.isfinite(strength) else None,
@@ -252,6 +260,29 @@ def _estimate(data: Prepared, sides: Sides, cut: Cutoff, asked: _Asked) -> Answe
             "picture": picture(data, sides, cut, fit, h, order),
         },
     )
+
+
+def _window(
+    data: Prepared, sides: Sides, cut: Cutoff, asked: _Asked, widths: tuple[float, float]
+) -> tuple[float, float, list[int], list[int]] | Refused:
+    """Both bandwidths, and how many rows and different values each side has within the first."""
+    h, b = widths
+    near = [half.x[np.abs(half.x) <= h] for half in sides.halves(sides.x)]
+    rows, points = [len(part) for part in near], [len(np.unique(part)) for part in near]
+    if not np.isfinite(h) or min(rows) < FEWEST or min(points) < asked.order + 2:
+        return too_few(cut, rows[0], rows[1], h if np.isfinite(h) else None)
+    where, empty = gap(sides, asked.donut)
+    return not_reached(data, cut, where, empty, h) if empty > FARTHEST * h else (h, b, rows, points)
+
+
+def _follows(sides: Sides, t: np.ndarray, order: int) -> bool:
+    """Whether the rule decides the dose: on each side it is a polynomial of ``order`` in the running variable."""
+    for side in sides.halves(t):
+        powers = np.vander(side.x / max(float(np.abs(side.x).max()), 1e-300), order + 1)
+        rest = side.outcome - powers @ np.linalg.lstsq(powers, side.outcome, rcond=None)[0]
+        if float(np.abs(rest).max()) > EXACT * float(np.abs(t).max()):
+            return False
+    return True
 
 
 def _reach(side: Side, order: int) -> float:

@@ -15,6 +15,8 @@ from whence.stats.jump_bandwidth import Side
 from whence.stats.local_polynomial import boundary_weights, kernel_weights, neighbour_residuals
 
 REPEATS = 0.8  # different values per row near the cutoff, below which rows share values
+FARTHEST = 0.5  # part of the bandwidth without rows next to the cutoff, above which a side does not reach it
+FAR = 0.2  # the same, above which it is said
 BINS = 20  # of the picture, on each side
 WEAK = 3.2  # t value of the treatment's jump (F of 10), below which the interval takes it for uncertain
 
@@ -145,6 +147,19 @@ def too_few(cut: Cutoff, left: int, right: int, h: float | None) -> Refused:
                    "Use a wider bandwidth, a lower order, or more data near the cutoff.")
 
 
+def gap(sides: Sides, donut: float) -> tuple[str, float]:
+    """The side whose rows stay farther from the cutoff, and how far beyond a donut."""
+    left, right = (float(np.abs(side.x).min()) - donut for side in sides.halves(sides.x))
+    return ("below", left) if left > right else ("above", right)
+
+
+def not_reached(data: Prepared, cut: Cutoff, side: str, empty: float, h: float) -> Refused:
+    return Refused("gap_at_cutoff", f"The nearest row {side} the cutoff {cut.value:g} is {empty:.4g} away, more than "
+                   f"half of the bandwidth {h:.4g}: the data do not reach the cutoff on that side, and a line carried "
+                   "so far says little.", {"cutoff": cut.value, "side": side, "gap": empty, "bandwidth": h},
+                   f"Check the cutoff and what became of the rows with {data.spec.running_variable} next to it.")
+
+
 def no_jump(data: Prepared, cut: Cutoff, jump: float, strength: float) -> Refused:
     return Refused("no_jump", f"The treatment {data.treatment.name!r} does not change at {cut.value:g}: it jumps by "
                    f"{jump:.3g}, {strength:.2g} standard errors.", {"cutoff": cut.value, "jump": jump, "t": strength},
@@ -154,7 +169,7 @@ def no_jump(data: Prepared, cut: Cutoff, jump: float, strength: float) -> Refuse
 
 def remarks_on(
     data: Prepared, cut: Cutoff, near: list[int], points: list[int], strength: float, widened: bool,
-    honest: bool = False,
+    honest: bool = False, stretched: bool = False,
 ) -> tuple[Remark, ...]:
     name = str(data.spec.running_variable)
     out = []
@@ -172,6 +187,9 @@ def remarks_on(
             "mass_points", f"Near the cutoff {name} has only {points[0]} and {points[1]} different values for "
             f"{sum(near):,} rows; " + ("the interval asks only for a bound of the curve's bend between them." if honest
             else "the interval takes the curve between them for smooth."), (name,), few))
+    elif stretched:
+        out.append(Remark("gap_at_cutoff", f"No row is close to the cutoff on one side: up to there the curve of "
+                          f"{data.spec.outcome} over {name} is carried on and not seen.", (name,), {}))
     if strength < WEAK:
         out.append(Remark(
             "weak_jump", f"The treatment's jump is only {strength:.2g} standard errors; the interval is then too "

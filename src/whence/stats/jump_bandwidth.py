@@ -44,7 +44,7 @@ def jump_bandwidths(
     """
     x = np.concatenate([left.x, right.x])
     distinct = len(np.unique(left.x)) + len(np.unique(right.x))
-    middle = float(np.subtract(*np.quantile(x, (0.75, 0.25)))) / 1.349
+    middle = float(np.subtract(*np.quantile(x, (0.75, 0.25), method="averaged_inverted_cdf"))) / 1.349
     spread = float(np.std(x, ddof=1))
     pilot = PILOT[kernel] * min(spread, middle if middle > 0 else spread) * distinct**-0.2
     widest = max(left.reach, right.reach)
