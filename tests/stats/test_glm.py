@@ -107,3 +107,11 @@ def test_fractions_and_amounts_are_allowed() -> None:
     assert glm(x, share, FAMILIES["logit"]).coefficients == pytest.approx(peer.params)
     amount = np.exp(x[:, 1]) * 2.5
     assert glm(x, amount, FAMILIES["poisson"]).coefficients == pytest.approx([np.log(2.5), 1, 0], abs=1e-8)
+
+
+def test_counts_in_the_billions() -> None:
+    """The slope does not depend on the unit; the intercept moves by its logarithm."""
+    x, y = drawn("poisson")
+    small, large = glm(x, y, FAMILIES["poisson"]), glm(x, 1e9 * y, FAMILIES["poisson"])
+    assert large.problem is None
+    assert large.coefficients == pytest.approx(small.coefficients + np.array([np.log(1e9), 0, 0]), rel=1e-8)

@@ -110,7 +110,7 @@ def frontdoor_dr(
     differences from the first arm. Folds keep clusters whole; splits are combined by the median.
 
     Refused: ``continuous_treatment``, ``small_arm``, ``mediator_constant``, ``positivity`` (mediators that tell the
-    treatments apart), ``more_features_than_rows``, ``too_few_clusters``.
+    treatments apart), ``more_features_than_rows``.
     """
     if not data.treatment.discrete:
         refused = continuous_refusal(data, "frontdoor_dr")
@@ -123,9 +123,6 @@ def frontdoor_dr(
     if constant is not None:
         return constant
     n_folds = min(n_folds, most_folds(data, data.treatment.codes))
-    if n_folds < 2:
-        return Refused("too_few_clusters", "Some arm lies in a single cluster, so it cannot be predicted from others.",
-                       {"clusters": data.n_clusters}, "Use method='frontdoor' or a finer cluster column.")
     plan = _plan(data, outcome_learner, treatment_learner, n_folds)
     if isinstance(plan, Refused):
         return plan

@@ -82,7 +82,7 @@ def partially_linear(
     column for each. Errors are the jackknife's, by row (HC3) or cluster (CR3, with the factor G / (G - 1)), with
     degrees of freedom to match (``joint_slopes``); splits are combined by the median.
 
-    Refused: ``several_arms``, ``too_few_rows``, ``no_controls``, ``more_features_than_rows``, ``too_few_clusters``,
+    Refused: ``several_arms``, ``too_few_rows``, ``no_controls``, ``more_features_than_rows``,
     ``treatment_is_control``. Raises ``WhenceError`` (``bad_learner``, ``unknown_learner``, ``not_installed``).
     """
     if len(data.treatment.arms) > 2:
@@ -162,9 +162,6 @@ def residuals(
                        {"rows": data.n, "needed": FEWEST}, "Use method='regression'.")
     strata = data.treatment.codes
     n_folds = min(n_folds, most_folds(data, strata))
-    if n_folds < 2:
-        return Refused("too_few_clusters", "There are too few rows or clusters of some kind to make two folds.",
-                       {"clusters": data.n_clusters}, "Use method='regression' or a finer cluster column.")
     rows = int((1 - 1 / n_folds) * data.n)
     fits = _Fits(
         chosen_learners(designs, outcome_learner, rows), chosen_learners(designs, treatment_learner, rows), others)

@@ -28,7 +28,7 @@ Likelihood = Callable[[np.ndarray, np.ndarray], tuple[np.ndarray, np.ndarray, np
 
 @dataclass(frozen=True)
 class Family:
-    """binary: outcomes lie between 0 and 1; else they are not negative. start: a linear predictor for a mean."""
+    """binary: outcomes lie between 0 and 1; else they are not negative and the mean is the exponential."""
 
     name: str
     binary: bool
@@ -87,6 +87,9 @@ def glm(design: np.ndarray, outcome: np.ndarray, family: Family, weights: np.nda
     n, k = design.shape
     w = np.ones(n) if weights is None else weights
     beta, eta = np.zeros(k), np.zeros(n)
+    if not family.binary and outcome.any():  # from zero, outcomes in the millions are out of reach of Newton's steps
+        beta = np.linalg.lstsq(design, np.full(n, np.log(np.average(outcome, weights=w))), rcond=None)[0]
+        eta = np.clip(design @ beta, -LARGEST, LARGEST)
     value, moved, iteration = float(w @ family.likelihood(eta, outcome)[0]), np.inf, 0
     while moved > CONVERGED and iteration < ITERATIONS:
         iteration += 1
