@@ -59,7 +59,7 @@ def dd_stacked(f, a, b):
         f, "y", "u", "t", "g", aggregate="event_study"))
 def dd_imputation(f):
     from diff_diff import ImputationDiD
-    made = ImputationDiD(cluster="u", aux_partition="horizon").fit(f, "y", "u", "t", "g")
+    made = ImputationDiD(cluster="u", aux_partition="cohort_horizon").fit(f, "y", "u", "t", "g")
     groups = f.u.nunique()  # ours has the factor G / (G - 1)
     return {"all": (float(made.overall_att), float(made.overall_se) * (groups / (groups - 1)) ** 0.5)}
 def dd_lp(f, reweight, b):
