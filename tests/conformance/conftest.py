@@ -63,6 +63,7 @@ AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variab
 OVER_TIME = Spec("did", ("dose",), ("score",), controls=("income",), time="grade", unit="age")
 ONE_SERIES = Spec("interrupted_series", ("dose",), ("score",), controls=("income",), time="age")
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
+IN_NETWORK = Spec("interference", ("dose",), ("score",), controls=("income",), unit="age", neighbours="site")
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
 # Methods with a strategy of their own.
 OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,
@@ -73,7 +74,7 @@ OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv"
        "interrupted_series": ONE_SERIES, "structural_series": ONE_SERIES,
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "measured_outcome": SPEC.replace(truth="grade"),
-       "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "invalid_instrument": BY_LOT,
+       "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "invalid_instrument": BY_LOT, "interference": IN_NETWORK,
        "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
@@ -93,6 +94,8 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
 
     table = by_rule(table) if card.name == "rdd" else table
     table = with_truths(table) if OWN.get(card.name, SPEC).truth else table
+    if OWN.get(card.name, SPEC) is IN_NETWORK:
+        table = in_network(table)
     if OWN.get(card.name, SPEC) is ONE_SERIES:
         table = one_series(table)
     elif OWN.get(card.name, SPEC).time:
@@ -106,6 +109,14 @@ def by_period(table: Table) -> Table:
     dose = (rows % 6 >= np.array([3, 4, 9])[rows // 6 % 3]).astype(np.int32)
     made = [Column("age", "continuous", rows // 6 + 0.0), Column("grade", "continuous", rows % 6 + 0.0),
             Column("dose", "binary", dose, (0, 1))]
+    return functools.reduce(lambda t, column: t.replace(column), made, table)
+
+
+def in_network(table: Table) -> Table:
+    """The table with its rows numbered by age, each linked with one or two rows before and after it, named by site."""
+    n = table.n_rows
+    lists = [" ".join(str(j) for j in (i - 1 - i % 3 % 2, i + 1) if 0 <= j < n) for i in range(n)]
+    made = [Column("age", "continuous", np.arange(n) + 0.0), Column("site", "text", np.array(lists, dtype=object))]
     return functools.reduce(lambda t, column: t.replace(column), made, table)
 
 

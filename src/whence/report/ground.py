@@ -45,6 +45,13 @@ def causal_ground(effect: Effect) -> str:
                 "only if every arrow that the graph leaves out is truly absent. The data cannot prove that.")
     if effect.spec.strategy in OVER_TIME or effect.spec.strategy in ("rdd", "iv"):
         return _by_design(effect)
+    if effect.spec.strategy == "interference":
+        alike = f", among those alike in {numbers.listed(map(name, controls), most=10)} and in what their neighbours " \
+                "are like in it," if controls else ""
+        return (f"{assigned(effect)} not assigned by chance, and rows affect their neighbours. The number is the "
+                f"effect of everybody's {treatment} only if{alike} nothing else affects both "
+                f"{name(effect.spec.outcome)} and {treatment}, a row's own or its neighbours', and if others reach a "
+                "row only as the exposure says. The data cannot prove that.")
     if not controls:
         return (f"Nothing was adjusted for: this is the effect of {treatment} only if nothing affects both it and "
                 f"{name(effect.spec.outcome)}.")
