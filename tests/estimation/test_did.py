@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 
@@ -134,18 +136,45 @@ def test_those_that_switch_are_compared_with_those_that_stay():
 
 
 def test_uniform_bands_are_those_of_the_multiplier_bootstrap():
-    """The largest t of 4,000 draws of signs by unit has the quantile behind the joint intervals (error 0.04)."""
+    """The largest t of 20,000 draws of signs by unit has the quantile behind the joint intervals (error 0.02, and
+    0.03 for the t distribution)."""
     from whence.estimation.group_time import group_time
     from whence.estimation.prepare import prepare
 
-    data = read(panel(3, units=150))
-    answer = group_time(prepare(data, SPEC))
+    rows = panel(3, units=150)
+    data = read(rows | {"same": rows["u"]})
+    answer = group_time(prepare(data, SPEC.replace(cluster="same")))  # the values of all comparisons are kept
     units = np.array([answer.influence[answer.data.clusters == g].sum(axis=0) for g in range(150)])
-    signs = np.random.default_rng(0).choice([-1.0, 1.0], (4000, 150))
+    brief = group_time(prepare(data, SPEC))
+    assert brief.influence.shape[1] == 1 and brief.influence[:, 0] == pytest.approx(answer.influence[:, 0])
+    assert brief.covariance == pytest.approx(answer.covariance, rel=1e-9, abs=1e-15)
+    signs = np.random.default_rng(0).choice([-1.0, 1.0], (20_000, 150))
     largest = np.abs(signs @ units / np.sqrt((units**2).sum(axis=0))).max(axis=1)
     found = estimate(data, SPEC, "group_time")
     half = [(c.joint_interval[1] - c.joint_interval[0]) / 2 / c.standard_error for c in found.comparisons]
     assert np.ptp(half) < 1e-9 and half[0] == pytest.approx(np.quantile(largest, 0.95), abs=0.07)
+
+
+@pytest.mark.parametrize("weights", [None, "w"])
+@pytest.mark.parametrize("compared_with", ["never", "not_yet"])
+def test_means_of_those_that_start_together_give_what_each_comparison_gives(compared_with, weights):
+    """Balanced panels take a way of their own; a row in an order of its own takes the general one."""
+    from whence.estimation import group_time as module
+
+    data = panel(7, units=60)
+    data["w"] = np.repeat(np.random.default_rng(7).uniform(0.5, 2, 60), len(data["u"]) // 60)
+    spec = SPEC.replace(weights=weights)
+    for average in module.AVERAGES:
+        quick = estimate(data, spec, "group_time", average=average, compared_with=compared_with)
+        with pytest.MonkeyPatch.context() as patch:
+            cells = module.panel_cells
+            patch.setattr(module, "panel_cells", lambda *a, cells=cells: dataclasses.replace(cells(*a), paths=None))
+            slow = estimate(data, spec, "group_time", average=average, compared_with=compared_with)
+        for a, b in zip(quick.comparisons, slow.comparisons, strict=True):
+            assert (a.estimate, a.standard_error) == pytest.approx((b.estimate, b.standard_error), rel=1e-9)
+        assert quick.influence == pytest.approx(slow.influence, abs=1e-9)
+        for a, b in zip(quick.diagnostics["group_time"], slow.diagnostics["group_time"], strict=True):
+            assert a == pytest.approx(b, rel=1e-9)
 
 
 def test_rows_without_units_are_read_by_their_cluster_or_their_start():

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -41,11 +42,42 @@ class Adoption:
     time: np.ndarray
     groups: str
 
+    @cached_property
+    def when(self) -> np.ndarray:
+        """The times, ascending (periods,)."""
+        found = np.empty(int(self.period.max()) + 1)
+        found[self.period] = self.time
+        return found
+
+    @cached_property
+    def begins(self) -> np.ndarray:
+        """``first`` of each unit (units,)."""
+        found = np.empty(int(self.unit.max()) + 1)
+        found[self.unit] = self.first
+        return found
+
+    @cached_property
+    def in_order(self) -> bool:
+        """Whether the rows are those of one unit after the other, each with every period once, in their order."""
+        shape = (len(self.begins), len(self.when))
+        if len(self.unit) != shape[0] * shape[1]:
+            return False
+        return bool((self.period.reshape(shape) == np.arange(shape[1])).all()
+                    and (self.unit.reshape(shape) == np.arange(shape[0])[:, None]).all())
+
+    @cached_property
+    def seen(self) -> np.ndarray:
+        """How many rows each unit has in each period, (units, periods)."""
+        shape = (len(self.begins), len(self.when))
+        if self.in_order:
+            return np.ones(shape, dtype=np.int64)
+        return np.bincount(self.unit * shape[1] + self.period, minlength=shape[0] * shape[1]).reshape(shape)
+
     @property
     def starts(self) -> np.ndarray:
         """Times at which some unit starts, ascending, without those of units treated from the first period on."""
-        found = np.unique(self.first[np.isfinite(self.first)])
-        return found[found > self.time.min()]
+        found = np.unique(self.begins[np.isfinite(self.begins)])
+        return found[found > self.when[0]]
 
 
 def adoption(data: Prepared) -> tuple[Adoption, tuple[Remark, ...]] | Refused:
@@ -68,11 +100,12 @@ def adoption(data: Prepared) -> tuple[Adoption, tuple[Remark, ...]] | Refused:
     if len(t.arms) > 2:
         return Refused("several_arms", f"The treatment {t.name!r} has {len(t.arms)} values that are not numbers.",
                        {"arms": list(t.arms)}, "Make a column that is 1 for the treated and 0 for the others.")
-    values = t.values.astype(float)
-    unit = None if spec.unit is None else codes_of(data.table.column(spec.unit), data.rows)
-    if unit is None:
+    values = t.values.astype(float, copy=False)
+    if spec.unit is None:
         found = _without_units(data, values, time, period)
     else:
+        by = data.clusters if spec.cluster == spec.unit else None
+        unit = codes_of(data.table.column(spec.unit), data.rows) if by is None else by
         found = _with_units(data, values, time, period, compact(unit)[0])
     if isinstance(found, Refused):
         return found
@@ -87,12 +120,10 @@ def adoption(data: Prepared) -> tuple[Adoption, tuple[Remark, ...]] | Refused:
 
 def _gaps(name: str, found: Adoption) -> tuple[Remark, ...]:
     """A remark where units are not seen in the period before the first in which they are seen treated."""
-    if found.kind not in ("once", "staggered"):
+    if found.kind not in ("once", "staggered") or found.in_order:
         return ()
-    begins = (found.time == found.first) & (found.period > 0)
-    just = np.zeros((int(found.unit.max()) + 1, int(found.period.max()) + 1), dtype=bool)
-    just[found.unit, found.period] = True
-    unsure = np.unique(found.unit[begins & ~just[found.unit, found.period - 1]])
+    begins = np.flatnonzero((found.time == found.first) & (found.period > 0))
+    unsure = np.unique(found.unit[begins][found.seen[found.unit[begins], found.period[begins] - 1] == 0])
     if not len(unsure):
         return ()
     return (Remark("start_in_gap", f"{count_of(len(unsure))} not seen in the period just before the first in which "
@@ -122,6 +153,8 @@ def times(column: Column, rows: np.ndarray) -> np.ndarray:
     """The times of ``rows`` as numbers: dates in days, words by the order of their levels."""
     if column.kind == "datetime":
         return column.values[rows].astype("datetime64[us]").astype(np.int64) / 86_400_000_000
+    if column.kind in NUMERIC:
+        return column.values[rows]
     if column.kind in CODED and not all(isinstance(v, (int, float)) for v in column.levels or ()):
         return column.values[rows].astype(float)
     if column.kind == "text":
@@ -142,21 +175,20 @@ def named(column: Column, time: float) -> str:
 def _with_units(
     data: Prepared, values: np.ndarray, time: np.ndarray, period: np.ndarray, unit: np.ndarray
 ) -> Adoption | Refused:
-    units = int(unit.max()) + 1
-    low, high = np.full(units, np.inf), np.full(units, -np.inf)
-    np.minimum.at(low, unit, values)
-    np.maximum.at(high, unit, values)
-    binary = bool(np.isin(values, (0.0, 1.0)).all())
+    one = np.empty(int(unit.max()) + 1)
+    one[unit] = values
+    treated = values == 1
+    binary = bool((treated | (values == 0)).all())
     nothing = np.full(len(values), np.nan)
-    if (low < high).any():
+    if (one[unit] != values).any():
         if not binary:
             return Adoption("dose", "status", values, nothing, unit, period, time, "units")
-        start = np.full(units, np.inf)
-        np.minimum.at(start, unit, np.where(values == 1, time, np.inf))
+        start = np.full(len(one), np.inf)
+        np.minimum.at(start, unit[treated], time[treated])
         first = start[unit]
-        if not ((time >= first) == (values == 1)).all():
+        if not ((time >= first) == treated).all():
             return Adoption("switching", "status", values, nothing, unit, period, time, "units")
-        return Adoption(_pattern(first, time), "status", values, first, unit, period, time, "units")
+        return Adoption(_pattern(start, time), "status", values, first, unit, period, time, "units")
     if binary and period.max() == 1:
         first = np.where(values == 1, time.max(), np.inf)
         return Adoption("once", "flag", (time >= first).astype(float), first, unit, period, time, "units")
@@ -220,6 +252,7 @@ def _without_units(data: Prepared, values: np.ndarray, time: np.ndarray, period:
 
 
 def _pattern(first: np.ndarray, time: np.ndarray) -> Kind:
+    """first: of each row, or of each unit."""
     starts = np.unique(first[np.isfinite(first)])
     return "once" if (starts > time.min()).sum() <= 1 else "staggered"
 
@@ -240,12 +273,11 @@ def _comparable(data: Prepared, found: Adoption) -> Refused | None:
     name = data.treatment.name
     if found.kind in ("switching", "dose"):
         return None
-    moving = np.isfinite(found.first) & (found.first > found.time.min())
-    if not moving.any():
+    still = found.begins[found.begins > found.when[0]]
+    if not np.isfinite(still).any():
         return Refused("nothing_changes", f"No unit starts {name!r} after the first period, so there is no before to "
                        "compare with.", {"column": name}, "Include earlier periods.")
-    still = found.first[found.first > found.time.min()]
-    if len(np.unique(still)) == 1 and not (found.first == found.time.min()).any():
+    if len(np.unique(still)) == 1 and not (found.begins == found.when[0]).any():
         return Refused("no_untreated", f"Every unit starts {name!r} at the same time, so nobody shows what would have "
                        "happened without it.", {"column": name, "start": float(still[0])},
                        "Include units that are not treated, or treated later; or compare the series with itself: "

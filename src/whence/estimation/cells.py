@@ -9,10 +9,22 @@ import numpy as np
 
 from whence.estimation.adoption import Adoption
 from whence.estimation.prepare import Prepared
-from whence.estimation.starting import started
-from whence.stats.panel_change import changes, sections
+from whence.estimation.starting import started, starts_in
+from whence.stats.panel_change import Matched, match, sections
 
-Compared = tuple[float, np.ndarray]
+Effect = tuple[float, np.ndarray]
+
+
+@dataclass(frozen=True)
+class _Compared:
+    """Units that were compared: who and which are treated, their controls (k, j), their outcomes (k, periods)."""
+
+    who: np.ndarray
+    treated: np.ndarray
+    columns: np.ndarray
+    paths: np.ndarray
+    how: str
+    matched: Matched
 
 
 @dataclass(frozen=True)
@@ -23,51 +35,77 @@ class Cells:
     weights: (who,), mean 1. compare: function of the treated, the others (booleans (who,)), a period, the one before
     it that it is set against, and how controls enter, to an effect and its influence values (who,), or None. on_rows:
     influence values (who, m) to those of the rows (n, m), whose sums by unit, or by clusters of units, give them back.
+    paths: outcomes (who, periods) where all units are seen in all periods and there are no controls, else None.
     """
 
     start: np.ndarray
     when: np.ndarray
     weights: np.ndarray
-    compare: Callable[[np.ndarray, np.ndarray, int, int, str], Compared | None]
+    compare: Callable[[np.ndarray, np.ndarray, int, int, str], Effect | None]
     on_rows: Callable[[np.ndarray], np.ndarray]
+    paths: np.ndarray | None = None
 
 
 def panel_cells(data: Prepared, found: Adoption, controls: np.ndarray) -> Cells:
     """Changes of units between two periods, of their means where they have several rows; controls (n, k) are those of
-    the earlier period."""
-    units, periods = int(found.unit.max()) + 1, int(found.period.max()) + 1
-    when, place = np.unique(found.time), found.unit * periods + found.period
-    mass = np.bincount(place, weights=data.w, minlength=units * periods)
-    there = (mass > 0).reshape(units, periods)
-    per = np.where(mass > 0, mass, 1.0)
+    the earlier period. Where a comparison is of the same units with the same controls as the one before, what the
+    controls say is not worked out again."""
+    rows = found.seen.sum(axis=1)
+    there = found.seen > 0
+    start, outcome, weights = starts_in(found), _by_cell(data, found, data.outcome), np.ones(len(rows))
+    if data.weights is not None:
+        weights = np.bincount(found.unit, weights=data.weights) / rows
+        weights = weights / weights.mean()
+    held = [_by_cell(data, found, column) for column in controls.T]
+    steady = all(bool((c == c[:, :1]).all()) for c in held)
+    last: list[_Compared] = []
 
-    def mean(values: np.ndarray) -> np.ndarray:
-        return (np.bincount(place, weights=data.w * values, minlength=units * periods) / per).reshape(units, periods)
-
-    outcome, given = mean(data.outcome), [mean(column) for column in controls.T]
-    start = np.full(units, periods)
-    start[found.unit] = started(found, when)
-    total = np.bincount(found.unit, weights=data.w, minlength=units) / np.bincount(found.unit, minlength=units)
-    weights = total / total.mean()
-
-    def compare(treated: np.ndarray, other: np.ndarray, t: int, before: int, how: str) -> Compared | None:
+    def pair(treated: np.ndarray, other: np.ndarray, t: int, before: int, how: str) -> _Compared | None:
         who = np.flatnonzero((treated | other) & there[:, t] & there[:, before])
-        if not len(who):
+        own, same = treated[who], False
+        if last:
+            same = np.array_equal(last[0].who, who) and np.array_equal(last[0].treated, own) and how == last[0].how
+        if same and steady:
+            return last[0]
+        columns = np.column_stack([c[who, min(t, before)] for c in held]) if held else np.zeros((len(who), 0))
+        if same and np.array_equal(last[0].columns, columns):
+            return last[0]
+        made = match(own, columns, weights[who] / weights[who].mean(), how) if len(who) else None
+        if made is None:
             return None
-        own, earlier = weights[who], min(t, before)
-        columns = np.column_stack([c[who, earlier] for c in given]) if given else np.zeros((len(who), 0))
-        made = changes(outcome[who, t] - outcome[who, before], treated[who], columns, own / own.mean(), how)
-        return None if made is None else (made[0], _placed(made[1], who, units))
+        last[:] = [_Compared(who, own, columns, last[0].paths if same else outcome[who], how, made)]
+        return last[0]
 
-    share = (data.n / units / np.bincount(found.unit))[:, None]
-    return Cells(start, when, weights, compare, lambda influence: (influence * share)[found.unit])
+    def compare(treated: np.ndarray, other: np.ndarray, t: int, before: int, how: str) -> Effect | None:
+        made = pair(treated, other, t, before, how)
+        if made is None:
+            return None
+        effect, psi = made.matched.effect(made.paths[:, t] - made.paths[:, before])
+        return effect, _placed(psi, made.who, len(rows))
+
+    def on_rows(influence: np.ndarray) -> np.ndarray:
+        share = (data.n / len(rows) / rows)[:, None] * influence
+        return share[found.unit]
+
+    return Cells(start, found.when, weights, compare, on_rows, outcome if there.all() and not held else None)
+
+
+def _by_cell(data: Prepared, found: Adoption, values: np.ndarray) -> np.ndarray:
+    """Weighted means (units, periods) of ``values`` (n,), zero where nothing is seen."""
+    shape = found.seen.shape
+    if found.in_order:
+        return values.reshape(shape)
+    place = found.unit * shape[1] + found.period
+    mass = np.bincount(place, weights=data.weights, minlength=shape[0] * shape[1])
+    sums = np.bincount(place, weights=data.w * values, minlength=len(mass))
+    return (sums / np.where(mass > 0, mass, 1.0)).reshape(shape)
 
 
 def section_cells(data: Prepared, found: Adoption, controls: np.ndarray) -> Cells:
     """Means of rows in both periods; every row has its own controls (n, k)."""
-    when, weights = np.unique(found.time), data.w
+    weights = data.w
 
-    def compare(treated: np.ndarray, other: np.ndarray, t: int, before: int, how: str) -> Compared | None:
+    def compare(treated: np.ndarray, other: np.ndarray, t: int, before: int, how: str) -> Effect | None:
         who = np.flatnonzero((treated | other) & ((found.period == t) | (found.period == before)))
         if not len(who):
             return None
@@ -75,7 +113,7 @@ def section_cells(data: Prepared, found: Adoption, controls: np.ndarray) -> Cell
                         weights[who] / weights[who].mean(), how)
         return None if made is None else (made[0], _placed(made[1], who, data.n))
 
-    return Cells(started(found, when), when, weights, compare, lambda influence: influence)
+    return Cells(started(found), found.when, weights, compare, lambda influence: influence)
 
 
 def _placed(values: np.ndarray, who: np.ndarray, total: int) -> np.ndarray:

@@ -178,7 +178,8 @@ def unadjusted(spec: Spec) -> Spec:
 
 
 def _effect(asked: Spec, card: Card, parameters: Mapping[str, Any], seed: int, answer: Answer) -> Effect:
-    if not (np.isfinite(answer.estimates).all() and np.isfinite(answer.influence).all()):
+    if not all(np.isfinite(part).all() for part in (answer.estimates, answer.influence, answer.products) if part is not
+               None):
         raise AssertionError(f"{card.name} gave a number that is not finite")
     data, level = answer.data, parameters["level"]
     found = summaries(answer, level)

@@ -34,11 +34,13 @@ class Answer:
 
     data: the rows it used (some may have been set aside since ``prepare``). estimates: (m,). influence:
     (n, m), small-sample factors included, so that the covariance of the estimates is
-    sums.T @ sums / n**2 over rows or clusters. df: degrees of freedom of the t reference, (m,), or None
-    for the normal. propensity: (n,), probability of the treatment value asked for. labels: (m,), what each comparison
-    compares, when it is not the treatment's arms. interval, p_value: of the first comparison, for a method that has its
-    own. errors: which standard errors these are, when the method has a choice. common: the comparisons with the first
-    arm are averages over the same people, so that their differences are effects too.
+    sums.T @ sums / n**2 over rows or clusters. products: (m, m), this sums.T @ sums, where a method has it without
+    the rows' values; influence can then be that of the first comparison alone, (n, 1). df: degrees of freedom
+    of the t reference, (m,), or None for the normal. propensity: (n,), probability of the treatment value asked for.
+    labels: (m,), what each comparison compares, when it is not the treatment's arms. interval, p_value: of the first
+    comparison, for a method that has its own. errors: which standard errors these are, when the method has a choice.
+    common: the comparisons with the first arm are averages over the same people, so that their differences are effects
+    too.
     """
 
     data: Prepared
@@ -53,11 +55,14 @@ class Answer:
     p_value: float | None = None
     errors: Errors | None = None
     common: bool = False
+    products: np.ndarray | None = None
 
     @cached_property
     def covariance(self) -> np.ndarray:
         """Covariance (m, m) of the estimates: rows independent, clustered, or dependent as the data say."""
         data = self.data
+        if self.products is not None:
+            return self.products / len(self.influence) ** 2
         if data.dependence is None:
             return covariance_matrix(self.influence, data.clusters)
         return data.dependence.products(self.influence) / len(self.influence) ** 2

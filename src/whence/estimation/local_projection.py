@@ -64,7 +64,7 @@ def local_projection(
     if isinstance(controls, Refused):
         return controls
     when = np.unique(found.time)
-    start, periods = started(found, when), len(when)
+    start, periods = started(found), len(when)
     row = np.full((int(found.unit.max()) + 1, periods), -1)
     row[found.unit, found.period] = np.arange(data.n)
     nearest, farthest = -(periods if before is None else before), periods if after is None else after

@@ -365,7 +365,7 @@ def _clusters(data: Prepared) -> Prepared | Refused:
 def _copies(data: Prepared) -> Prepared | Refused:
     """A control that is the treatment or the outcome under another name makes the answer meaningless."""
     made = data.features()
-    if isinstance(made, Refused):
+    if isinstance(made, Refused) or not made.labels:
         return data  # each estimator says so in its own terms
     targets = {f"treatment {t.name!r}": ("control_is_treatment", t.values) for t in data.treatments}
     if len(data.treatment.arms) > 2:

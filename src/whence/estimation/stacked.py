@@ -84,7 +84,7 @@ def stacked(
     if isinstance(controls, Refused):
         return controls
     when = np.unique(found.time)
-    start = started(found, when)
+    start = started(found)
     window = _window(found.unit, start, len(when), before, after)
     if not window.starts:
         return Refused("no_comparison", "No start has its whole window in the data, with units not treated in it.",

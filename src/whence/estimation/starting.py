@@ -10,21 +10,21 @@ from whence.estimation.adoption import Adoption, adoption
 from whence.estimation.prepare import Prepared
 
 
-def seen(found: Adoption) -> np.ndarray:
-    """How many rows each unit has in each period, (units, periods)."""
-    units, periods = int(found.unit.max()) + 1, int(found.period.max()) + 1
-    return np.bincount(found.unit * periods + found.period, minlength=units * periods).reshape(units, periods)
-
-
 def several(found: Adoption) -> bool:
     """Whether most units have several rows in a period, so that they are places or classes and not those followed."""
-    rows = seen(found)
-    return bool((rows > 1).sum() > (rows == 1).sum())
+    if found.in_order:
+        return False
+    return bool((found.seen > 1).sum() > (found.seen == 1).sum())
 
 
-def started(found: Adoption, when: np.ndarray) -> np.ndarray:
-    """The index in ``when`` of the period in which each row's unit starts, the number of periods for never, (n,)."""
-    return np.searchsorted(when, np.where(np.isfinite(found.first), found.first, np.inf))
+def starts_in(found: Adoption) -> np.ndarray:
+    """The index of the period in which each unit starts, the number of periods for never, (units,)."""
+    return np.searchsorted(found.when, np.where(np.isfinite(found.begins), found.begins, np.inf))
+
+
+def started(found: Adoption) -> np.ndarray:
+    """``starts_in`` of each row's unit, (n,)."""
+    return starts_in(found)[found.unit]
 
 
 def starting(
@@ -42,10 +42,10 @@ def starting(
     refused = _unsuited(data, found, these_are, sampled)
     if refused is not None:
         return refused
-    always = found.first <= found.time.min()
+    always = found.begins <= found.when[0]
     if not always.any():
         return data, found, remarks
-    count = len(np.unique(found.unit[always]))
+    count, always = int(always.sum()), always[found.unit]
     data = data.take(~always, Remark(
         "always_treated", f"{count:,} units are treated from the first period on and are left out: there is no before "
         "to compare with.", (data.treatment.name,), {"units": count}))
@@ -65,7 +65,7 @@ def _unsuited(data: Prepared, found: Adoption, these_are: str, sampled: bool) ->
     if found.groups != "units":
         return Refused("no_unit", f"The spec names no unit, and {these_are} for units followed over time.", {},
                        "Name the unit, or use method='group_time' or 'twfe'.")
-    twice = data.n - int((seen(found) > 0).sum())
+    twice = data.n - int((found.seen > 0).sum())
     if twice:
         return Refused("repeated_rows", f"{twice:,} rows are a second row of a unit in one period.", {"rows": twice},
                        "Average them first, or name a finer unit; or use method='twfe'.")

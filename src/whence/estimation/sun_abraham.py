@@ -87,7 +87,7 @@ def sun_abraham(
 
 def _rows(data: Prepared, found: Adoption) -> tuple[Prepared, np.ndarray, np.ndarray, np.ndarray]:
     """The rows of the regression, with their units, periods and starts; those compared with have the largest start."""
-    start, periods = started(found, np.unique(found.time)), int(found.period.max()) + 1
+    start, periods = started(found), len(found.when)
     last, said = int(start.max()), []
     keep = found.period < last
     if last < periods:

@@ -12,6 +12,7 @@ from whence.core.errors import WhenceError
 from whence.core.result import Refused, Remark
 from whence.data.table import CODED, NUMERIC, Column
 from whence.identification.spec import Contrast
+from whence.stats.codes import compact
 from whence.stats.features import plain
 
 MOST_ARMS = 20
@@ -75,10 +76,10 @@ def code_treatment(
     if column.kind in NUMERIC and len(np.unique(values[:HEAD])) > 2:
         return _continuous(column.name, values, contrast)
     if column.kind in CODED:
-        levels = [column.levels[j] for j in np.unique(values)] if column.levels is not None else []
-        codes = np.searchsorted(np.unique(values), values)
+        codes, found = compact(values)
+        levels = [column.levels[j] for j in found] if column.levels is not None else []
     else:
-        found, codes = np.unique(values.astype(str) if column.kind == "text" else values, return_inverse=True)
+        codes, found = compact(values.astype(str) if column.kind == "text" else values)
         levels = found.tolist()
     if len(levels) < 2:
         return _constant(column.name, levels)
@@ -214,9 +215,9 @@ def _discrete(
             (name,), {"treated": plain(levels[treated]), "control": plain(levels[control])},
         ))
     order = [control, treated, *(j for j in range(len(levels)) if j not in (control, treated))]
-    position = np.argsort(order)
-    arms = tuple(plain(levels[j]) for j in order)
-    return Treatment(name, arms, position[codes], position[codes].astype(float)), remarks
+    if order != sorted(order):
+        codes = np.argsort(order)[codes]
+    return Treatment(name, tuple(plain(levels[j]) for j in order), codes, codes.astype(float)), remarks
 
 
 def _choose(levels: list[Any], treated: int | None, control: int | None) -> tuple[int, int]:

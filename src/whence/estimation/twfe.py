@@ -83,7 +83,8 @@ def twfe(
     if isinstance(read, Refused):
         return read
     found, remarks = read
-    alone = singletons([found.unit, found.period]) if found.groups == "units" else np.zeros(data.n, dtype=bool)
+    whole = found.groups != "units" or (found.in_order and len(found.begins) > 1 and len(found.when) > 1)
+    alone = np.zeros(data.n, dtype=bool) if whole else singletons([found.unit, found.period])
     if alone.any():
         said = Remark("singletons", f"{alone.sum():,} rows are the only one of their unit and say nothing about "
                       "change; they are left out.", (str(data.spec.unit),), {"rows": int(alone.sum())})
@@ -105,8 +106,9 @@ def _fit(
     dummies = (found.period[:, None] == np.arange(1, periods)).astype(float) if few else np.zeros((data.n, 0))
     raw = np.column_stack([data.outcome, controls.matrix, dummies, found.status])
     left = absorb(raw, [found.unit] if few else [found.unit, found.period], data.weights)
-    length = np.sqrt((raw**2).sum(axis=0))
-    columns = np.where(np.sqrt((left.columns**2).sum(axis=0)) > NOTHING * length, left.columns, 0.0)
+    squares, before = (np.einsum("ij,ij->j", part, part) for part in (left.columns, raw))
+    some = np.sqrt(squares) > NOTHING * np.sqrt(before)
+    columns = left.columns if some.all() else np.where(some, left.columns, 0.0)
     fit = ols(columns[:, 1:], columns[:, 0], data.weights)
     if not fit.kept[-1]:
         return Refused(
@@ -123,7 +125,7 @@ def _fit(
     row = np.zeros((1, fit.design.shape[1]))
     row[0, -1] = 1.0
     data, said = few_clusters(data, name)
-    nested = data.clusters is not None and _within(found.unit, data.clusters)
+    nested = data.clusters is not None and (data.spec.cluster == data.spec.unit or _within(found.unit, data.clusters))
     counted = fit.rank + left.rank - (int(found.unit.max()) + 1 if nested else 0) + nested
     estimate, interval, p_value = float(fit.coefficients[-1]), None, None
     lone = _lone(found)
@@ -137,7 +139,7 @@ def _fit(
         said = tuple(r for r in said if r.code != "few_clusters")
     if isinstance(errors, Refused):
         return errors
-    weights, warned = _weights(data, found)
+    weights, warned = _weights(data, found, None if few else left.columns[:, -1])
     answer = Answer(
         data, estimates=np.array([estimate]), influence=errors[0], errors=errors[1], interval=interval, p_value=p_value,
         df=np.array([max(1.0, data.n - left.rank - fit.rank)]), remarks=(*remarks, *said, *warned),
@@ -204,14 +206,18 @@ def _by_placebos(
     return (influence, Errors("placebo", words)), (estimate - float(high), estimate - float(low)), p_value
 
 
-def _weights(data: Prepared, found: Adoption) -> tuple[dict[str, Any], tuple[Remark, ...]]:
-    """What the regression makes of effects that differ, for staggered starts and treatments that switch off."""
+def _weights(
+    data: Prepared, found: Adoption, treatment: np.ndarray | None
+) -> tuple[dict[str, Any], tuple[Remark, ...]]:
+    """What the regression makes of effects that differ, for staggered starts and treatments that switch off.
+    treatment: (n,), the status less unit and period effects, where it is known."""
     if found.kind == "dose":
         return {}, (Remark("dose", f"{data.treatment.name} is a dose: the effect is that of one more unit, taken to be "
                            "the same for everybody, at every dose and at every time.", (data.treatment.name,)),)
     if found.kind == "once":
         return {}, ()
-    treatment = absorb(found.status[:, None], [found.unit, found.period], data.weights).columns[:, 0]
+    if treatment is None:
+        treatment = absorb(found.status[:, None], [found.unit, found.period], data.weights).columns[:, 0]
     negative = negative_share(treatment, found.status, data.w)
     if found.kind == "switching":
         return {"negative_weights": negative}, (Remark(

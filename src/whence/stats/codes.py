@@ -9,13 +9,13 @@ SPREAD = 4  # whole numbers that span at most so many times as many values as th
 
 def compact(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Codes int64 (n,) of the values (n,), and the values (k,) they stand for, ascending; as ``numpy.unique``, but by
-    counting where whole numbers lie close together."""
+    counting where whole numbers lie close together. Values that are such codes already are returned themselves."""
     whole = _whole(values)
     if whole is None:
         levels, codes = np.unique(values, return_inverse=True)
         return codes.astype(np.int64, copy=False), levels
     low = int(whole.min())
-    shifted = whole - low
+    shifted = whole - low if low else whole
     there = np.zeros(int(shifted.max()) + 1, dtype=bool)
     there[shifted] = True
     levels = (np.flatnonzero(there) + low).astype(values.dtype)

@@ -37,12 +37,17 @@ def bacon(
     starts. time: (n,).
     """
     units, periods = int(unit.max()) + 1, int(period.max()) + 1
-    if len(outcome) != units * periods or np.bincount(unit * periods + period).max() > 1:
+    if len(outcome) != units * periods:
         return None
-    y = np.zeros((units, periods))
-    y[unit, period] = outcome
-    when, start = np.unique(time), np.zeros(units)
-    start[unit] = first
+    place = unit * periods + period
+    if not (place[1:] > place[:-1]).all():
+        order = np.full(len(place), -1)
+        order[place] = np.arange(len(place))
+        if order.min() < 0:
+            return None
+        outcome = outcome[order]
+    y, when, start = outcome.reshape(units, periods), np.empty(periods), np.empty(units)
+    when[period], start[unit] = time, first
     start[start <= when[0]] = -np.inf
     cohorts = np.unique(start)
     paths = {g: y[start == g].mean(axis=0) for g in cohorts}

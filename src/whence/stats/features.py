@@ -110,11 +110,18 @@ def codes_of(column: Column, rows: np.ndarray) -> np.ndarray:
 def _coded(column: Column, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray | Iterable[object]]:
     if column.kind in CODED and column.levels is not None:
         return column.values[rows].astype(np.int64), column.levels
-    whole = ~column.missing
-    codes = np.full(len(column.values), -1, dtype=np.int64)
-    values = column.values[whole]
-    codes[whole], levels = compact(values.astype(str) if column.kind == "text" else values)
-    return codes[rows], levels
+    gaps = bool(column.missing.any())
+    values = column.values[~column.missing] if gaps else column.values
+    codes, levels = compact(values.astype(str) if column.kind == "text" else values)
+    if gaps:
+        known, codes = codes, np.full(len(column.values), -1, dtype=np.int64)
+        codes[~column.missing] = known
+    return (codes if len(rows) == len(codes) and _all_in_turn(rows) else codes[rows]), levels
+
+
+def _all_in_turn(rows: np.ndarray) -> bool:
+    """Whether ``rows``, as many as there are, are all of them in their order."""
+    return bool((rows[1:] > rows[:-1]).all())
 
 
 def plain(value: object) -> str:

@@ -60,7 +60,7 @@ def multinomial(
     """
     n, k = design.shape
     w = np.ones(n) if weights is None else weights
-    hot = np.zeros((n, n_classes))
+    hot = np.zeros((n_classes, n)).T  # each class stands together, as it is read
     hot[np.arange(n), classes] = 1.0
     ridge = np.full((k, n_classes - 1), penalty)
     ridge[0] = 0.0
@@ -95,16 +95,16 @@ def multinomial(
 
 def _softmax(eta: np.ndarray) -> np.ndarray:
     """Probabilities (n, m) from linear predictors (n, m - 1) of the classes after the base."""
-    full = np.column_stack([np.zeros(len(eta)), eta])
-    full = np.exp(full - full.max(axis=1, keepdims=True))
-    return full / full.sum(axis=1, keepdims=True)
+    full = np.vstack([np.zeros(len(eta)), eta.T])
+    full = np.exp(full - full.max(axis=0))
+    return (full / full.sum(axis=0)).T
 
 
 def _objective(eta: np.ndarray, hot: np.ndarray, w: np.ndarray, beta: np.ndarray, ridge: np.ndarray) -> float:
-    full = np.column_stack([np.zeros(len(eta)), eta])
-    top = full.max(axis=1)
-    log_sum = top + np.log(np.exp(full - top[:, None]).sum(axis=1))
-    return float(w @ ((hot * full).sum(axis=1) - log_sum)) - 0.5 * float((ridge * beta**2).sum())
+    full = np.vstack([np.zeros(len(eta)), eta.T])
+    top = full.max(axis=0)
+    log_sum = top + np.log(np.exp(full - top).sum(axis=0))
+    return float(w @ ((hot.T * full).sum(axis=0) - log_sum)) - 0.5 * float((ridge * beta**2).sum())
 
 
 def _information(design: np.ndarray, p: np.ndarray, w: np.ndarray, ridge: np.ndarray) -> np.ndarray:

@@ -25,10 +25,56 @@ class _Odds:
     slopes: np.ndarray
 
 
+@dataclass(frozen=True)
+class Matched:
+    """Treated and others made alike in their controls, for changes of any outcome.
+
+    x: (n, k), controls with an intercept. own, base: weights (n,) of the treated and of the line. bread: (k, k), of the
+    line, or None without one. own_line: (n,), what the line's slopes do to its mean among the treated. odds: of the
+    others, or None where the line alone counts. odds_line: the same among the others.
+    """
+
+    x: np.ndarray
+    own: np.ndarray
+    base: np.ndarray
+    bread: np.ndarray | None
+    own_line: np.ndarray
+    odds: _Odds | None
+    odds_line: np.ndarray
+
+    def effect(self, change: np.ndarray) -> tuple[float, np.ndarray]:
+        """Effect on the treated of a change (n,), and influence values (n,) with mean zero."""
+        n, rest, fitted = len(change), change, np.zeros(1)
+        if self.bread is not None:
+            rest = change - self.x @ (self.bread @ ((self.base * change) @ self.x) / n)
+            fitted = self.base * rest
+        size = float(self.own.mean())
+        mean = float(self.own @ rest) / (n * size)
+        psi = (self.own * (rest - mean) - fitted * self.own_line) / size
+        if self.odds is None:
+            return mean, psi
+        share = self.odds.values
+        size = float(share.mean())
+        other = float(share @ rest) / (n * size)
+        moved = share * (rest - other)
+        if self.x.shape[1] > 1:
+            moved = moved + self.odds.slopes @ (moved @ self.x / n) - fitted * self.odds_line
+        return mean - other, psi - moved / size
+
+
 def changes(
     change: np.ndarray, treated: np.ndarray, controls: np.ndarray, weights: np.ndarray, how: str = "doubly_robust"
 ) -> tuple[float, np.ndarray] | None:
     """Effect on the treated of a change (n,), and influence values (n,) with mean zero; None when it cannot be had.
+    See ``match``."""
+    made = match(treated, controls, weights, how)
+    return None if made is None else made.effect(change)
+
+
+def match(
+    treated: np.ndarray, controls: np.ndarray, weights: np.ndarray, how: str = "doubly_robust"
+) -> Matched | None:
+    """What the effect on the treated of a change needs to know of the controls; None when it cannot be had.
 
     treated: boolean (n,). controls: (n, k), without intercept, from before the treatment. weights: (n,), mean 1.
     Without controls the difference of two means. With them, by ``how`` (Sant'Anna and Zhao 2020): ``"doubly_robust"``,
@@ -37,30 +83,25 @@ def changes(
     error is right when either model is; ``"regression"``, equation 2.2 with the model of the outcome alone;
     ``"weighting"``, equation 4.1, with odds that sum to one.
     """
-    d = treated.astype(float)
+    d, nothing = treated.astype(float), np.zeros(1)
     if not treated.any() or treated.all():
         return None
-    if not controls.shape[1]:
-        means = [float(np.average(change[g], weights=weights[g])) for g in (treated, ~treated)]
-        sizes = [float((weights * g).mean()) for g in (d, 1 - d)]
-        psi = weights * (d * (change - means[0]) / sizes[0] - (1 - d) * (change - means[1]) / sizes[1])
-        return means[0] - means[1], psi
     x = np.column_stack([np.ones(len(d)), controls])
+    own, others = weights * d, weights * (1 - d)
+    if x.shape[1] == 1:
+        return Matched(x, own, nothing, None, nothing, _Odds(others, np.zeros((len(d), 0))), nothing)
     if (~treated).sum() <= x.shape[1] or treated.sum() < 2:
         return None
     odds = _odds(x, d, weights, how)
     if odds is None:
         return None
-    line = _line(x, change, odds.values if how == "improved" else weights * (1 - d)) if how != "weighting" else None
-    if line is None and how != "weighting":
-        return None
-    own = weights * d
-    rest, by_line = (change, np.zeros_like(x)) if line is None else line
-    mean_own, psi_own = _mean(rest, own, x, None, by_line)
-    if how == "regression":
-        return mean_own, psi_own
-    mean_other, psi_other = _mean(rest, odds.values, x, odds.slopes, by_line)
-    return mean_own - mean_other, psi_own - psi_other
+    bread, base = None, odds.values if how == "improved" else others
+    if how != "weighting":
+        bread = _bread(x, base)
+        if bread is None:
+            return None
+    lines = [nothing if bread is None else x @ (bread @ (share @ x / len(d))) for share in (own, odds.values)]
+    return Matched(x, own, base, bread, lines[0], None if how == "regression" else odds, lines[1])
 
 
 def sections(
@@ -118,12 +159,17 @@ def _mean(
 def _line(x: np.ndarray, y: np.ndarray, base: np.ndarray) -> tuple[np.ndarray, np.ndarray] | None:
     """Least squares with weights ``base`` (n,): what it leaves of ``y`` in every row, and what each row does to its
     coefficients (n, k)."""
-    gram = x.T @ (x * base[:, None]) / len(y)
-    if np.linalg.matrix_rank(gram, hermitian=True) < x.shape[1]:
+    bread = _bread(x, base)
+    if bread is None:
         return None
-    bread = np.linalg.inv(gram)
     rest = y - x @ (bread @ (x.T @ (base * y)) / len(y))
     return rest, (base * rest)[:, None] * x @ bread
+
+
+def _bread(x: np.ndarray, base: np.ndarray) -> np.ndarray | None:
+    """The inverse of the mean of base * x x', or None where it has none."""
+    gram = x.T @ (x * base[:, None]) / len(x)
+    return None if np.linalg.matrix_rank(gram, hermitian=True) < x.shape[1] else np.linalg.inv(gram)
 
 
 def _odds(x: np.ndarray, d: np.ndarray, w: np.ndarray, how: str) -> _Odds | None:

@@ -55,12 +55,12 @@ def ols(design: np.ndarray, outcome: np.ndarray, weights: np.ndarray | None = No
     """
     n, k = design.shape
     w = np.ones(n) if weights is None else weights
-    root = np.sqrt(w)
-    scaled = design if weights is None else design * root[:, None]
+    root = None if weights is None else np.sqrt(w)
+    scaled = design if root is None else design * root[:, None]
     kept = kept_columns(scaled)
     q, r = _orthogonal(scaled if kept.all() else scaled[:, kept])
     beta = np.zeros(k)
-    beta[kept] = np.linalg.solve(r, q.T @ (root * outcome))
+    beta[kept] = np.linalg.solve(r, q.T @ (outcome if root is None else root * outcome))
     inverse = np.linalg.inv(r)
     bread = np.zeros((k, k))
     bread[np.ix_(kept, kept)] = inverse @ inverse.T
@@ -68,7 +68,7 @@ def ols(design: np.ndarray, outcome: np.ndarray, weights: np.ndarray | None = No
     centred = outcome - np.average(outcome, weights=w)
     total = float(w @ centred**2)
     r_squared = 1 - float(w @ residuals**2) / total if total > 0 else 0.0
-    return LinearFit(design, w, beta, kept, residuals, (q**2).sum(axis=1), bread, r_squared)
+    return LinearFit(design, w, beta, kept, residuals, np.einsum("ij,ij->i", q, q), bread, r_squared)
 
 
 def kept_columns(matrix: np.ndarray) -> np.ndarray:
@@ -130,7 +130,7 @@ def influence(
     total = n if counts is None else float(counts.sum())
     k = fit.rank if parameters is None else parameters
     if clusters is not None:
-        groups = len(np.unique(clusters))
+        groups = len(compact(clusters)[1])
         residuals = fit.residuals * np.sqrt(groups / (groups - 1) * (total - 1) / (total - k))
     else:
         leverage = fit.leverage if counts is None else fit.leverage / counts
