@@ -107,3 +107,17 @@ def test_designs_are_drawn():
     for name in ("sorting", "cutoff_choices"):
         assert draw(one(cutoff(), AT, name).figure).startswith("<svg")
     assert draw(one(panel(), OVER, "pretrends").figure).startswith("<svg")
+
+
+def test_names_in_a_picture_are_text_and_fit():
+    """A name with the signs of markup, or a long one, is neither read as markup nor cut off at the edge."""
+    name = "pay < 5 & <b>bold</b> of everybody who lives here and there, in thousands"
+    table = cutoff()
+    data = {n: table.numeric(n) for n in ("x", "d", "y")}
+    data[name] = data.pop("y")
+    found = estimate(read(data), AT.replace(outcomes=(name,), controls=()))
+    shown = design_picture(found)
+    assert "<b>" not in shown and "&lt;" in shown
+    from xml.dom.minidom import parseString
+
+    parseString(shown)

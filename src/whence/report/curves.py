@@ -5,7 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from whence.report.axes import MARGIN, WIDTH, Axis, axis_for, dot, horizontal, line, path, picture, text, tick_labels
+from whence.report.axes import (
+    MARGIN,
+    TICK,
+    WIDTH,
+    Axis,
+    axis_for,
+    dot,
+    fitted,
+    horizontal,
+    line,
+    path,
+    picture,
+    safe,
+    text,
+    tick_labels,
+)
 from whence.report.numbers import count, figures, percent
 
 LEFT, TOP, BOTTOM = 52.0, 12.0, 170.0
@@ -106,10 +121,10 @@ def upright(axis: Axis, left: float = LEFT) -> list[str]:
 
 def frame(across: Axis, below: str, beside: str) -> list[str]:
     """The two base lines and what they measure."""
-    middle = (TOP + BOTTOM) / 2
+    middle, words = (TOP + BOTTOM) / 2, safe(fitted(beside, BOTTOM - TOP, TICK))
     return [line(LEFT, BOTTOM, across.end, BOTTOM, "base"), line(LEFT, TOP, LEFT, BOTTOM, "base"),
-            text((LEFT + across.end) / 2, BOTTOM + 33, below, "tick middle"),
-            f'<text class="tick middle" transform="translate(10 {middle:.0f}) rotate(-90)">{beside}</text>']
+            text((LEFT + across.end) / 2, BOTTOM + 33, below, "tick middle", across.end - LEFT, TICK),
+            f'<text class="tick middle" transform="translate(10 {middle:.0f}) rotate(-90)">{words}</text>']
 
 
 def _line(across: Axis, upward: Axis, points: Sequence[tuple[float, float]], css: str) -> str:

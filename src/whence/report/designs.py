@@ -8,11 +8,25 @@ from typing import Any
 
 from whence.estimation.effect import Effect
 from whence.report.answers import answer_picture
-from whence.report.axes import Axis, axis_for, box, dot, horizontal, line, picture, text, tick_labels
+from whence.report.axes import (
+    MARGIN,
+    TICK,
+    WIDTH,
+    Axis,
+    axis_for,
+    box,
+    dot,
+    horizontal,
+    line,
+    picture,
+    text,
+    tick_labels,
+)
 from whence.report.curves import BOTTOM, LEFT, TOP, frame, upright
 from whence.report.numbers import count, figures
 from whence.report.over_time import double, interrupted, through
 
+NOTE = BOTTOM + 54.0  # where what the marks mean is written
 STEP = re.compile(r"^([+−-]\d+) periods?$")
 
 
@@ -36,14 +50,15 @@ def discontinuity(shown: Mapping[str, Any]) -> str:
     most = max(b["rows"] for b in bins)
     parts = [*horizontal(across, TOP, BOTTOM), *upright(upward),
              line(across.at(cutoff), TOP, across.at(cutoff), BOTTOM, "reference")]
-    parts += [dot(across.at(b["x"]), upward.at(b["y"]), 1.5 + 2.5 * (b["rows"] / most) ** 0.5, "benchmark",
+    parts += [dot(across.at(b["x"]), upward.at(b["y"]), 1.5 + 2.5 * (b["rows"] / most) ** 0.5, "bin",
                   f"{figures(b['x'])}: mean {figures(b['y'])} of {count(b['rows'], 'row')}") for b in bins]
     parts += [through(across, upward, one, "whisker main") for one in lines]
-    parts += frame(across, shown["running"], shown["outcome"])
+    parts += [*frame(across, shown["running"], shown["outcome"]),
+              _told("dots: means of rows; lines: fitted within the bandwidth")]
     (left, right) = (lines[0][-1][1], lines[1][0][1])
     said = (f"Means of {shown['outcome']} in bins of {shown['running']}. At the cutoff {figures(cutoff)} the left side "
             f"ends at {figures(left)} and the right side begins at {figures(right)}.")
-    return picture(BOTTOM + 40, parts, "The jump at the cutoff", said)
+    return picture(NOTE + 6, parts, "The jump at the cutoff", said)
 
 
 def event_study(steps: Sequence[Mapping[str, Any]], level: float) -> str:
@@ -75,7 +90,14 @@ def event_study(steps: Sequence[Mapping[str, Any]], level: float) -> str:
             f"at the start, {figures(after[-1]['estimate'])} after {count(after[-1]['time'], 'period')}."
             if after else "Effects by periods before the start.")
     said += f" The shaded band holds all of them together with {level:.0%}." if len(joint) > 1 else ""
-    return picture(BOTTOM + 40, parts, "Effects by time since the start", said)
+    if len(joint) > 1:
+        parts.append(_told(f"bars: {level:.0%} each; band: {level:.0%} together"))
+    return picture(NOTE + 6 if len(joint) > 1 else BOTTOM + 40, parts, "Effects by time since the start", said)
+
+
+def _told(words: str) -> str:
+    """What the marks mean, below the axis."""
+    return text(WIDTH - MARGIN, NOTE, words, "tick end", WIDTH - MARGIN, TICK)
 
 
 def at_cutoff(figure: Mapping[str, Any]) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 from whence.estimation.effect import Effect
 from whence.report.axes import LABEL, MARGIN, TICK, WIDTH, axis_for, dot, line, n, picture, safe, text
 from whence.report.curves import BOTTOM, LEFT, TOP, frame, upright
-from whence.report.numbers import count, figures
+from whence.report.numbers import Scale, count, figures, scale
 
 MOST_STARTS, MOST_PERIODS = 30, 40  # drawn; a larger grid would be dots
 FAINTEST, STRONGEST = 0.08, 0.85
@@ -20,7 +20,8 @@ def group_time_grid(effect: Effect) -> str:
     cells, named = effect.diagnostics.get("group_time"), effect.diagnostics.get("times")
     if not cells or not named:
         return ""
-    starts, times = sorted({c["group"] for c in cells}), [t["time"] for t in named]
+    seen = {c["time"] for c in cells} | {c["group"] for c in cells}
+    starts, times = sorted({c["group"] for c in cells}), [t["time"] for t in named if t["time"] in seen]
     if len(starts) < 2 or len(starts) > MOST_STARTS or len(times) > MOST_PERIODS:
         return ""
     label = {t["time"]: t["label"] for t in named}
@@ -33,17 +34,19 @@ def group_time_grid(effect: Effect) -> str:
               for k, t in enumerate(times) if k % each == 0]
     parts += [text(left - 8, top + (row + 0.5) * tall + 4, label[g], "tick end", left - 10, TICK)
               for row, g in enumerate(starts)]
+    errors = sorted(c["standard_error"] for c in cells)
+    written = scale(errors[len(errors) // 2], [c["estimate"] for c in cells])
     for c in cells:
         x, y = left + times.index(c["time"]) * wide, top + starts.index(c["group"]) * tall
-        parts += _cell(c, x, y, wide, tall, largest, label)
+        parts += _cell(c, x, y, wide, tall, largest, label, written)
     for row, g in enumerate(starts):  # where treatment begins
         x = left + times.index(g) * wide
         parts.append(line(x, top + row * tall, x, top + (row + 1) * tall, "actual"))
     bottom = top + len(starts) * tall
     clear = sum(abs(c["estimate"]) > 1.96 * c["standard_error"] for c in cells if c["time"] >= c["group"])
     after = [c for c in cells if c["time"] >= c["group"]]
-    parts.append(text(WIDTH - MARGIN, bottom + 18, "blue above zero, orange below; framed: interval without zero",
-                      "tick end", WIDTH - MARGIN, TICK))
+    key = "blue above zero, orange below; framed: not zero; bar: start"
+    parts.append(text(WIDTH - MARGIN, bottom + 18, key, "tick end", WIDTH - MARGIN, TICK))
     said = (f"Effects of {count(len(starts), 'start')} in {count(len(times), 'period')}. Of {len(after)} after the "
             f"start, {sum(c['estimate'] > 0 for c in after)} are above zero and {clear} have an interval without zero; "
             f"they run from {figures(min(c['estimate'] for c in after))} to "
@@ -52,7 +55,8 @@ def group_time_grid(effect: Effect) -> str:
 
 
 def _cell(
-    c: Mapping[str, Any], x: float, y: float, wide: float, tall: float, largest: float, label: Mapping[float, str]
+    c: Mapping[str, Any], x: float, y: float, wide: float, tall: float, largest: float, label: Mapping[float, str],
+    written: Scale,
 ) -> list[str]:
     size = abs(c["estimate"]) / largest
     css = "treated" if c["estimate"] >= 0 else "control"
@@ -64,7 +68,8 @@ def _cell(
              f'x="{n(x + 1)}" y="{n(y + 1)}" width="{n(wide - 2)}" height="{n(tall - 2)}">'
              f'<title>{safe(note)}</title></rect>']
     if wide >= ROOM:
-        parts.append(text(x + wide / 2, y + tall / 2 + 4, figures(c["estimate"]), "label middle num", wide - 3, LABEL))
+        parts.append(text(x + wide / 2, y + tall / 2 + 4, written.number(c["estimate"]), "label middle num", wide - 3,
+                          LABEL))
     return parts
 
 
