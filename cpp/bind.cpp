@@ -4,6 +4,7 @@
 namespace nb = nanobind;
 
 void bind_boss(nb::module_ &m);
+void bind_causal_forest(nb::module_ &m);
 void bind_counts(nb::module_ &m);
 void bind_dag_sums(nb::module_ &m);
 void bind_families(nb::module_ &m);
@@ -23,6 +24,7 @@ NB_MODULE(_native, m) {
     bind_scores(m);
     bind_score_by_child(m);
     bind_boss(m);
+    bind_causal_forest(m);
     bind_counts(m);
     bind_fixed_effects(m);
     bind_ges(m);
