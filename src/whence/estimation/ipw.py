@@ -2,18 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
 from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
-from whence.estimation.inference import Answer, cluster_factor
+from whence.estimation.inference import Answer, Errors, cluster_factor
+from whence.estimation.linear_errors import described
 from whence.estimation.overlap import TINY, balancing_weights, log_slope, require_overlap, target_log_slope
 from whence.estimation.parameters import DEGREE, LEVEL
 from whence.estimation.prepare import Prepared, require_arms
 from whence.estimation.regression import SHOWN, dropped_controls
 from whence.stats.features import Features
+from whence.stats.left_out import left_out
 from whence.stats.logit import LogitFit, multinomial
+
+Move = Callable[[np.ndarray], np.ndarray]
+
+MOST = 0.5  # share of an arm's weight that a row or cluster may have: beyond it nothing is left to judge it by
+MOST_CLUSTERS = 500  # that are left out one by one; the plain errors of more differ by next to nothing
 
 CARD = Card(
     name="ipw",
@@ -42,6 +51,7 @@ CARD = Card(
     citations=(
         "Hirano, Imbens and Ridder (2003), Efficient estimation of average treatment effects, Econometrica 71",
         "Lunceford and Davidian (2004), Stratification and weighting via the propensity score, Stat. in Medicine 23",
+        "MacKinnon and White (1985), Some heteroskedasticity-consistent covariance matrix estimators",
         "Crump, Hotz, Imbens and Mitnik (2009), Dealing with limited overlap, Biometrika 96",
         "Li, Morgan and Zaslavsky (2018), Balancing covariates via propensity score weighting, JASA 113",
     ),
@@ -63,7 +73,10 @@ def ipw(
 
         psi_i = w_i (y_i - mu) / mean(w) + C' psi_i(gamma),  C = d mean(w (y - mu) / mean(w)) / d gamma.
 
-    Trimming takes the rows kept as given.
+    Each is the move of one Newton step that leaves the row, or its cluster, out of all these equations, derivatives
+    included (the jackknife of least squares, HC3 and CR3, carried over): a row of large weight pulls mean and model
+    towards itself, and the plain form falls short on few rows. The plain form, with G / (G - 1) for clusters, serves
+    rows that depend on each other in another way, and more than 500 clusters. Trimming takes the rows kept as given.
 
     Refused: ``continuous_treatment``, ``more_features_than_rows``, ``separation``, ``no_convergence``,
     ``no_overlap``, ``small_arm`` (after trimming).
@@ -89,11 +102,15 @@ def ipw(
         remarks = (*remarks, dropped_controls(controls))
     if truncate > 0:
         remarks = (*remarks, *_truncated(data, fit.probabilities, truncate))
-    pairs = [_contrast(data, fit, arm, truncate) for arm in range(1, len(data.treatment.arms))]
+    few = data.dependence is None and (data.n_clusters or 0) <= MOST_CLUSTERS
+    move = left_out(fit, data.clusters) if few else None
+    pairs = [_contrast(data, fit, arm, truncate, move) for arm in range(1, len(data.treatment.arms))]
     return Answer(
         data, estimates=np.array([estimate for estimate, _ in pairs]),
-        influence=np.column_stack([psi for _, psi in pairs]) * cluster_factor(data.clusters),
+        influence=np.column_stack([psi for _, psi in pairs]) * (1.0 if few else cluster_factor(data.clusters)),
         remarks=remarks, propensity=fit.probabilities[:, 1], common=data.spec.quantity in ("ATE", "ATO"),
+        errors=Errors("HC3", described(data, "HC3")) if few and data.clusters is None else
+        Errors("CR3", described(data, "CR3", (data.n_clusters or 0) - 1.0)) if few else None,
         diagnostics=diagnostics | {
             "degree": degree, "columns": fit.design.shape[1], "iterations": fit.iterations,
             "log_likelihood": fit.log_likelihood, "controls": list(controls.labels[:SHOWN]),
@@ -160,17 +177,22 @@ def _separates(column: np.ndarray, codes: np.ndarray) -> bool:
     return any(low >= high for i, (low, _) in enumerate(ends) for j, (_, high) in enumerate(ends) if i != j)
 
 
-def _contrast(data: Prepared, fit: LogitFit, arm: int, truncate: float) -> tuple[float, np.ndarray]:
+def _contrast(
+    data: Prepared, fit: LogitFit, arm: int, truncate: float, move: Move | None
+) -> tuple[float, np.ndarray]:
     """Estimate and influence values (n,) of ``arm`` against arm 0."""
-    treated, psi_treated = arm_mean(data, fit, arm, arm, data.outcome, truncate)
-    control, psi_control = arm_mean(data, fit, arm, 0, data.outcome, truncate)
+    treated, psi_treated = _arm_mean(data, fit, arm, arm, truncate, move)
+    control, psi_control = _arm_mean(data, fit, arm, 0, truncate, move)
     return treated - control, psi_treated - psi_control
 
 
-def arm_mean(
-    data: Prepared, fit: LogitFit, treated: int, arm: int, values: np.ndarray, truncate: float = 0.0
+def _arm_mean(
+    data: Prepared, fit: LogitFit, treated: int, arm: int, truncate: float, move: Move | None
 ) -> tuple[float, np.ndarray]:
-    """Weighted mean of ``values`` (n,) in ``arm`` over the population asked for, and its influence values (n,)."""
+    """Weighted mean outcome in ``arm`` over the population asked for, and its influence values (n,).
+
+    move: ``left_out`` of the fit, for the jackknife; None for the plain values.
+    """
     p, m = fit.probabilities, len(data.treatment.arms)
     quantity = data.spec.quantity
     floored = np.maximum(p, truncate)
@@ -178,12 +200,17 @@ def arm_mean(
     if truncate > 0:  # the population asked for stays; only the division is by the larger chance
         weights = weights * p[:, arm] / floored[:, arm]
     weights = weights / weights.mean()
-    mean = float(weights @ values) / data.n
-    own = weights * (values - mean)
+    mean = float(weights @ data.outcome) / data.n
+    own = weights * (data.outcome - mean)
     # A truncated chance does not move with the model.
     slope = target_log_slope(quantity, treated, m, p) - log_slope(arm, m, p) * (p[:, arm] >= truncate)[:, None]
-    change = (slope * own[:, None]).T @ fit.design / data.n  # (m - 1, k): C in the docstring of ipw
-    return mean, own + fit.influence(change)
+    if move is None:
+        return mean, own + fit.influence((slope * own[:, None]).T @ fit.design / data.n)
+    share = weights / data.n
+    if data.clusters is not None:
+        codes = np.unique(data.clusters, return_inverse=True)[1]
+        share = np.bincount(codes, share)[codes]
+    return mean, (own + move(slope * own[:, None])) / (1 - np.minimum(share, MOST))
 
 
 def _kept(data: Prepared, p: np.ndarray, trim: float, rule: str) -> tuple[np.ndarray, Remark]:

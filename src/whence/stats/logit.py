@@ -19,8 +19,8 @@ class LogitFit:
     """A (multinomial) logit fit with class 0 as the base.
 
     design: (n, k). coefficients: (k, m - 1), one column per class 1 .. m - 1. probabilities: (n, m).
-    errors: (n, m - 1), weight times (indicator - probability) of classes 1 .. m - 1. information: the
-    negative Hessian, ((m - 1) k, (m - 1) k), classes outermost. log_likelihood: without penalty.
+    errors: (n, m - 1), weight times (indicator - probability) of classes 1 .. m - 1. weights: (n,). information:
+    the negative Hessian, ((m - 1) k, (m - 1) k), classes outermost. log_likelihood: without penalty.
     problem: None, ``"separation"`` (some rows are predicted perfectly, so no maximum exists) or
     ``"no_convergence"``. Nothing but ``problem`` and ``iterations`` means anything when it is set.
     """
@@ -29,6 +29,7 @@ class LogitFit:
     coefficients: np.ndarray
     probabilities: np.ndarray
     errors: np.ndarray
+    weights: np.ndarray
     information: np.ndarray
     log_likelihood: float
     iterations: int
@@ -90,7 +91,7 @@ def multinomial(
     p = _softmax(eta)
     likelihood = _objective(eta, hot, w, beta, 0 * ridge)
     errors = w[:, None] * (hot - p)[:, 1:]
-    return LogitFit(design, beta, p, errors, _information(design, p, w, ridge), likelihood, iteration, problem)
+    return LogitFit(design, beta, p, errors, w, _information(design, p, w, ridge), likelihood, iteration, problem)
 
 
 def _softmax(eta: np.ndarray) -> np.ndarray:
