@@ -13,7 +13,7 @@ import pytest
 from whence import Effect, Spec, estimate
 
 SPEC = Spec("did", ("d",), ("y",), time="t", unit="u")
-EASY, HARD = ((3, 5, 99), 6), ((3,) * 5 + (10,) * 5 + (99,), 14)  # starts, each with its share, and periods
+EASY, HARD = ((3, 5, 99), 6), ((3,) * 5 + (10,) * 5 + (99,) * 2, 14)  # starts, each with its share, and periods
 OF_POPULATION = ("group_time", "sun_abraham")
 
 
@@ -63,11 +63,11 @@ def test_covers_where_two_way_regression_has_the_wrong_sign(method):
     """12 sets: Monte Carlo error 6 points."""
     assert covered(method, 60, HARD, 12) >= 0.75
     for seed in range(3):
-        assert estimate(panel(seed, 60, HARD, method in OF_POPULATION), SPEC, "twfe").interval[1] < 0
+        assert estimate(panel(seed, 60, HARD, False), SPEC, "twfe").estimate < 0
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("units", "setting"), [(60, EASY), (60, HARD), (20, EASY)])
+@pytest.mark.parametrize(("units", "setting"), [(60, EASY), (120, HARD), (20, EASY)])
 @pytest.mark.parametrize("method", METHODS)
 def test_covers_in_500_sets(method, units, setting):
     """Monte Carlo error 1 point."""

@@ -169,6 +169,23 @@ def test_rows_that_do_not_reach_the_cutoff_are_no_comparison():
     assert isinstance(apart, Effect), apart
 
 
+def test_without_a_treatment_the_rule_is_it():
+    data = columns()
+    full = estimate(data, SPEC)
+    alone = {name: data[name] for name in ("x", "y")}
+    for given in ({}, {"treatments": []}, {"treatments": [""]}, {"cutoff": 0.0}):
+        found = estimate(alone, {"strategy": "rdd", "outcomes": ["y"], "running_variable": "x", **given})
+        assert found.interval == full.interval and found.spec.treatments == ("x >= 0",) and found.spec.cutoff == 0
+        assert "No treatment is named" in found.warnings[0].text
+    moved = estimate(alone, {"strategy": "rdd", "outcomes": ["y"], "running_variable": "x", "cutoff": 0.25})
+    assert moved.diagnostics["cutoff"] == 0.25 and moved.interval[0] < 0 < moved.interval[1]  # nothing happens there
+    outside = estimate(alone, {"strategy": "rdd", "outcomes": ["y"], "running_variable": "x", "cutoff": 9})
+    assert isinstance(outside, Refused) and outside.code == "treatment_constant"
+    with pytest.raises(WhenceError) as caught:
+        Spec.from_dict({"strategy": "did", "treatments": [""], "outcomes": ["y"]})
+    assert caught.value.code == "missing_role"
+
+
 def test_what_is_missing_is_named():
     with pytest.raises(WhenceError) as caught:
         estimate(columns(), SPEC.replace(running_variable=None))

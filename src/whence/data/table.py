@@ -127,10 +127,16 @@ class Table:
         return name in self.columns
 
     def column(self, name: str) -> Column:
-        """The column called ``name``; ``WhenceError`` (``unknown_column``) offers the closest names."""
-        if name not in self.columns:
+        """The column called ``name``, or made by the rule that it states (``"age >= 21"``, see ``rule``);
+        ``WhenceError`` (``unknown_column``) offers the closest names."""
+        if name in self.columns:
+            return self.columns[name]
+        from whence.data.rule import by_rule
+
+        made = by_rule(self.columns, name)
+        if made is None:
             raise unknown_name("column", name, self.names, code="unknown_column")
-        return self.columns[name]
+        return made
 
     @functools.cached_property
     def _described(self) -> Described | None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from whence.core.result import Refused, Remark
+from whence.data.rule import rule_name
 from whence.estimation.cutoff import CONFIRMED, FEWEST, Cutoff
 from whence.estimation.prepare import Prepared
 from whence.stats.features import plain
@@ -176,6 +177,9 @@ def remarks_on(
     if widened:
         out.append(Remark("bandwidth_widened", f"The bandwidth with the least error would leave fewer than {FEWEST} "
                           "rows on a side; it was widened to have them.", (name,), {"left": near[0], "right": near[1]}))
+    if data.spec.treatment == rule_name(name, cut.value) and data.spec.treatment not in data.table:
+        out.append(Remark("rule_is_treatment", f"No treatment is named: being at {cut.value:g} of {name} or above is "
+                          "taken for it.", (name,), {"cutoff": cut.value}))
     if cut.found:
         out.append(Remark(
             "cutoff_found", f"The cutoff {cut.value:g} was read off the data: the treatment changes between "

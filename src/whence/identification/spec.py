@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args
 from whence.core.errors import WhenceError, unknown_name
 from whence.core.hashing import content_hash
 from whence.core.result import fields_to_plain
+from whence.data.rule import rule_name
 
 Strategy = Literal[
     "rct", "adjustment", "frontdoor", "id", "iv", "rdd", "did", "event_study", "synthetic_control",
@@ -46,9 +47,10 @@ class Condition:
 class Spec:
     """What is estimated, for whom, from which columns and by which design.
 
-    treatments, outcomes, controls, instruments, mediators: column names. contrast: treated and control
-    value. population: conditions that all hold. assumptions: sentences the user takes on. graph: for the
-    strategy ``"id"``, text that ``whence.graph`` reads, from which the formula follows; formula_columns: the
+    treatments, outcomes, controls, instruments, mediators: column names. A discontinuity (``"rdd"``) without treatment
+    has the rule for one: the running variable is at the cutoff or above, at zero where no cutoff is given. contrast:
+    treated and control value. population: conditions that all hold. assumptions: sentences the user takes on. graph:
+    for the strategy ``"id"``, text that ``whence.graph`` reads, from which the formula follows; formula_columns: the
     columns that the formula uses besides treatment and outcome. strata: of an experiment in blocks, the columns within
     whose values the treatment was drawn by lot. missing_controls: what becomes of rows with a missing control: left
     out (``"drop"``), kept with the mean in its place and a column that says where it is missing (``"indicator"``), or
@@ -94,7 +96,7 @@ class Spec:
         for name in ("treatments", "outcomes", "controls", "instruments", "mediators", "formula_columns", "strata",
                      "treatment_proxies", "outcome_proxies"):
             # A name given twice in one role says nothing new.
-            object.__setattr__(self, name, tuple(dict.fromkeys(getattr(self, name))))
+            object.__setattr__(self, name, tuple(n for n in dict.fromkeys(getattr(self, name)) if n != ""))
         object.__setattr__(self, "histories", tuple(tuple(dict.fromkeys(names)) for names in self.histories))
         for name in ("population", "assumptions"):
             object.__setattr__(self, name, tuple(getattr(self, name)))
@@ -106,6 +108,10 @@ class Spec:
         if self.missing_controls is not None and self.missing_controls not in get_args(MissingControls):
             raise unknown_name("handling of missing controls", self.missing_controls, get_args(MissingControls),
                                code="unknown_handling")
+        if self.strategy == "rdd" and self.running_variable and not self.treatments:
+            # The rule is the treatment then; zero, where it names no cutoff, as of a variable measured from it.
+            object.__setattr__(self, "cutoff", 0.0 if self.cutoff is None else self.cutoff)
+            object.__setattr__(self, "treatments", (rule_name(self.running_variable, self.cutoff or 0.0),))
         for role in ("treatments", "outcomes"):
             if not getattr(self, role):
                 raise WhenceError(f"The spec names no {role[:-1]}.", code="missing_role", value=role)
@@ -175,6 +181,8 @@ class Spec:
         if unknown:
             names = [f.name for f in dataclasses.fields(Spec)]
             raise unknown_name("spec field called", sorted(unknown)[0], names, code="unknown_field")
+        if given.get("strategy") == "rdd" and "treatments" not in given:
+            given = {**given, "treatments": ()}
         given = {k: ALSO.get(v, v) if k == "strategy" and isinstance(v, str) else v for k, v in given.items()}
         try:
             return pydantic.TypeAdapter(Spec).validate_python(given)
