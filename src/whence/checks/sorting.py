@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import numpy as np
@@ -15,11 +14,13 @@ from whence.core.result import Refused
 from whence.data.table import NUMERIC, Table
 from whence.estimation.effect import Effect
 from whence.estimation.estimate import estimate
+from whence.estimation.prepare import satisfied
 from whence.graphs.graph import Graph
+from whence.stats.local_density import density_jump
 
-WIDTH = 1.5  # of the window, in standard deviations times n^(-1/7): the level holds from 300 rows on (see the bench)
 BINS = 20
 FEWEST = 100
+DISTINCT = 0.8  # part of the rows with values of their own below which the variable is not taken to have a density
 
 CARD = Card(
     name="sorting",
@@ -34,76 +35,69 @@ CARD = Card(
     output="whence.checks.check.Check",
     cost="A pass over the rows, and one discontinuity for each control.",
     citations=(
-        "McCrary (2008), Manipulation of the running variable in the regression discontinuity design: a density test, "
-        "Journal of Econometrics 142",
         "Cattaneo, Jansson and Ma (2020), Simple local polynomial density estimators, Journal of the American "
         "Statistical Association 115",
+        "McCrary (2008), Manipulation of the running variable in the regression discontinuity design: a density test, "
+        "Journal of Econometrics 142",
     ),
     function="whence.checks.sorting:sorting",
 )
-
-
-def boundary_kernel(u: np.ndarray) -> np.ndarray:
-    """A kernel on [0, 1] with mass 1 and no first and second moment: the triangular one times a parabola, so that a
-    density's value at the boundary is estimated free of bias to the third order."""
-    moments = np.array([[1 / ((i + j + 1) * (i + j + 2)) for j in range(3)] for i in range(3)])
-    a = np.linalg.solve(moments, np.array([1.0, 0.0, 0.0]))
-    return np.where((u >= 0) & (u <= 1), (a[0] + a[1] * u + a[2] * u * u) * (1 - u), 0.0)
-
-
-def density_jump(x: np.ndarray) -> tuple[float, float, float, float]:
-    """Density left and right of zero, standard error of their difference, and the window's half width. x: (n,)."""
-    middle = float(np.subtract(*np.quantile(x, (0.75, 0.25)))) / 1.349
-    spread = float(np.std(x, ddof=1))
-    h = WIDTH * (min(spread, middle) if middle > 0 else spread) * len(x) ** (-1 / 7)
-    right, left = boundary_kernel(x / h) / h, np.where(x < 0, boundary_kernel(-x / h), 0.0) / h
-    error = float(np.std(right - left, ddof=1)) / math.sqrt(len(x))
-    return float(left.mean()), float(right.mean()), error, h
 
 
 def sorting(
     table: Table, effect: Effect, *, graph: Graph | None = None, seed: int = 0, progress: Progress = SILENT,
     **params: Any,
 ) -> Check:
-    """The density of the running variable on both sides of the cutoff, by a boundary kernel without bias to the third
-    order, and the jump of each control there.
+    """The density of the running variable on both sides of the cutoff, by local polynomials of its distribution
+    function (``density_jump``: bandwidths for quadratic, fits of cubic ones, jackknife errors), and the jump of each
+    control there. Everybody in the population counts for the density, those without an outcome too.
 
     Worry: either jumps at ``alpha`` (over the number of controls). Informational: the running variable takes few
     values, so that its density means little, and no control jumps.
     """
-    from scipy.special import ndtr
-
     p = CARD.checked(params)
     if effect.spec.strategy != "rdd" or effect.rows is None:
         return does_not_apply(CARD, "There is no cutoff in this design.")
     name = str(effect.spec.running_variable)
-    x = table.numeric(name)[effect.rows] - float(effect.diagnostics["cutoff"])
+    x = _running(table, effect)
     jumps = _jumps(table, effect)
     limit = p["alpha"] / max(1, len(jumps))
     off = [j for j in jumps if j["p_value"] < limit]
-    left, right, error, h = density_jump(x)
-    few = len(np.unique(x)) < 0.8 * len(x) or len(x) < FEWEST or error == 0
-    ratio = (right - left) / error if error > 0 else 0.0
-    p_value = 2 * float(ndtr(-abs(ratio)))
-    said = (f"{name} takes few values (or there are few rows), so the density was not tested. " if few else
-            f"Just below the cutoff the density is {number(left)}, just above {number(right)} ({p_text(p_value)}). ")
+    few = len(np.unique(x)) < DISTINCT * len(x) or len(x) < FEWEST
+    jump = None if few else density_jump(x)
+    said = (f"{name} takes few values (or there are few rows), so the density was not tested. " if jump is None else
+            f"Just below the cutoff the density is {number(jump.left)}, just above {number(jump.right)} "
+            f"({p_text(jump.p_value)}). ")
     if jumps:
         said += (f"Of {len(jumps)} controls, {len(off)} jump at the cutoff: {listing([j['control'] for j in off])}."
                  if off else f"None of {len(jumps)} controls jumps at the cutoff.")
-    worried = bool(off) or (not few and p_value < p["alpha"])
-    edges = np.linspace(-3 * h, 3 * h, 2 * BINS + 1) if h > 0 else np.array([-1.0, 1.0])
+    worried = bool(off) or (jump is not None and jump.p_value < p["alpha"])
+    wide = float(np.median(np.abs(x))) if jump is None else max(jump.bandwidths)
+    edges = np.linspace(-wide, wide, 2 * BINS + 1) if wide > 0 else np.array([-1.0, 1.0])
+    numbers: dict[str, Any] = {"tested": jump is not None, "controls": jumps, "jumping": [j["control"] for j in off]}
+    if jump is not None:
+        numbers |= {"density_left": jump.left, "density_right": jump.right, "statistic": jump.statistic,
+                    "p_value": jump.p_value, "bandwidths": list(jump.bandwidths), "rows": list(jump.rows)}
     return Check(
-        CARD.name, CARD.title, "worry" if worried else "informational" if few and not jumps else "pass",
+        CARD.name, CARD.title, "worry" if worried else "informational" if jump is None and not jumps else "pass",
         worry="More rows on one side of the cutoff than a smooth density allows, or people who differ in what was "
         "fixed before.",
         saw=said.strip(),
         cannot_show="Sorting that leaves equal numbers and equal controls on both sides, and anything else that "
         "changes at the same cutoff.",
-        numbers={"density_left": left, "density_right": right, "p_value": p_value, "window": h, "tested": not few,
-                 "controls": jumps, "jumping": [j["control"] for j in off]},
+        numbers=numbers,
         figure={"kind": "histogram_at_cutoff", "label": name, "cutoff": float(effect.diagnostics["cutoff"]),
                 "edges": edges.tolist(), "counts": np.histogram(x, edges)[0].tolist()},
     )
+
+
+def _running(table: Table, effect: Effect) -> np.ndarray:
+    """How far from the cutoff everybody in the population is, those without an outcome too: they had a side as well."""
+    values = table.numeric(str(effect.spec.running_variable))
+    keep = np.isfinite(values)
+    for condition in effect.spec.population:
+        keep &= satisfied(table.column(condition.column), condition)
+    return values[keep] - float(effect.diagnostics["cutoff"])
 
 
 def _jumps(table: Table, effect: Effect) -> list[dict[str, Any]]:
