@@ -39,7 +39,7 @@ class Policy:
     over nobody that the best tree for the very people judged would have had; it flatters. regret_at_most: how much
     more that is than ``against_nobody``: on average no less than what the rules learned fall short of the best tree of
     this depth. cost: of treating one person. n: rows all in all; judged: rows the values come from. treats: boolean
-    (n,), of ``tree``.
+    (n,), of ``tree``. units: of columns. switches: columns of 0 and 1.
     """
 
     tree: Node
@@ -57,6 +57,8 @@ class Policy:
     judged: int
     folds: int
     level: float
+    units: Mapping[str, str] = field(default_factory=dict)
+    switches: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
     treats: np.ndarray | None = field(default=None, metadata={"plain": False}, repr=False, compare=False)
 
@@ -104,11 +106,11 @@ def policy(
     in_sample = float(own.weights @ np.where(best, gained, 0.0) / own.weights.sum())
     tree = learn(np.arange(known.n))
     everybody = treated(tree, x, names)
-    binary = frozenset(n for j, n in enumerate(names) if np.isin(x[:, j], (0.0, 1.0)).all())
+    switches = tuple(sorted(n for j, n in enumerate(names) if np.isin(x[:, j], (0.0, 1.0)).all()))
     return Policy(
-        tree, in_words(tree, units, binary), float(known.weights @ everybody / known.weights.sum()), *values,
+        tree, in_words(tree, units, switches), float(known.weights @ everybody / known.weights.sum()), *values,
         in_sample, in_sample - values[0].estimate, depth, float(cost), prefer, known.n, own.n,
-        len(np.unique(out.folds)), level, (), everybody,
+        len(np.unique(out.folds)), level, dict(units), switches, (), everybody,
     )
 
 

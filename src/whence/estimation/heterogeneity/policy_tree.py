@@ -177,7 +177,7 @@ def treated(tree: Node, columns: np.ndarray, names: Sequence[str]) -> np.ndarray
     return np.where(low, treated(tree.low, columns, names), treated(tree.high, columns, names))
 
 
-def in_words(tree: Node, units: Mapping[str, str], switches: frozenset[str] = frozenset()) -> str:
+def in_words(tree: Node, units: Mapping[str, str], switches: Sequence[str] = ()) -> str:
     """The rule as a sentence. units: of columns that have one. switches: columns of 0 and 1, like ``"site=north"``."""
     if isinstance(tree, Leaf):
         return "Treat everybody." if tree.treat else "Treat nobody."
@@ -185,19 +185,19 @@ def in_words(tree: Node, units: Mapping[str, str], switches: frozenset[str] = fr
     return "Treat where " + ", or where ".join(ways) + "; nobody else."
 
 
-def _ways(tree: Node, units: Mapping[str, str], switches: frozenset[str]) -> list[list[str]]:
+def _ways(tree: Node, units: Mapping[str, str], switches: Sequence[str]) -> list[list[str]]:
     """Conditions on the way to each treated leaf."""
     if isinstance(tree, Leaf):
         return [[]] if tree.treat else []
-    return [[condition(tree, low, units, switches), *rest]
+    return [[" is ".join(condition(tree, low, units, switches)), *rest]
             for low, side in ((True, tree.low), (False, tree.high)) for rest in _ways(side, units, switches)]
 
 
-def condition(split: Split, low: bool, units: Mapping[str, str], switches: frozenset[str] = frozenset()) -> str:
-    """What holds of those on the one side of a split, in words."""
+def condition(split: Split, low: bool, units: Mapping[str, str], switches: Sequence[str] = ()) -> tuple[str, str]:
+    """The column of a split and what holds of it on the one side, in words: ``"age", "at most 40 years"``."""
     if split.column in switches:
         name, mark, value = split.column.partition("=")
-        return f"{name} {'is not' if low else 'is'} {value if mark else '1'}"
-    at = f"{split.at:,.0f}" if abs(split.at) >= 1e5 else f"{split.at:.4g}"
+        return name, f"{'not ' if low else ''}{value if mark else '1'}"
+    at = f"{split.at:,.0f}" if abs(split.at) >= 1000 else f"{split.at:.4g}"
     unit = f" {units[split.column]}" if units.get(split.column) else ""
-    return f"{split.column} is {'at most' if low else 'above'} {at}{unit}"
+    return split.column, f"{'at most' if low else 'above'} {at}{unit}"
