@@ -63,6 +63,7 @@ AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variab
 OVER_TIME = Spec("did", ("dose",), ("score",), controls=("income",), time="grade", unit="age")
 ONE_SERIES = Spec("interrupted_series", ("dose",), ("score",), controls=("income",), time="age")
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
+SHIFTED = Spec("iv", ("income", "grade"), ("score",), instruments=("site", "age"), controls=("dose",))
 IN_NETWORK = Spec("interference", ("dose",), ("score",), controls=("income",), unit="age", neighbours="site")
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
 # Methods with a strategy of their own.
@@ -75,6 +76,7 @@ OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv"
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "measured_outcome": SPEC.replace(truth="grade"),
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "invalid_instrument": BY_LOT, "interference": IN_NETWORK,
+       "invariant_augmentation": SHIFTED,
        "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
@@ -94,6 +96,8 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
 
     table = by_rule(table) if card.name == "rdd" else table
     table = with_truths(table) if OWN.get(card.name, SPEC).truth else table
+    if OWN.get(card.name, SPEC) is SHIFTED:
+        table = shifted(table)
     if OWN.get(card.name, SPEC) is IN_NETWORK:
         table = in_network(table)
     if OWN.get(card.name, SPEC) is ONE_SERIES:
@@ -109,6 +113,14 @@ def by_period(table: Table) -> Table:
     dose = (rows % 6 >= np.array([3, 4, 9])[rows // 6 % 3]).astype(np.int32)
     made = [Column("age", "continuous", rows // 6 + 0.0), Column("grade", "continuous", rows % 6 + 0.0),
             Column("dose", "binary", dose, (0, 1))]
+    return functools.reduce(lambda t, column: t.replace(column), made, table)
+
+
+def shifted(table: Table) -> Table:
+    """The table with a second dose by the name of grade, and shifts of both doses in one direction."""
+    drawn = np.random.default_rng(3).normal(size=(3, table.n_rows))
+    made = [Column("grade", "continuous", drawn[1]), Column("site", "continuous", drawn[0]),
+            Column("age", "continuous", -2 * drawn[0])]
     return functools.reduce(lambda t, column: t.replace(column), made, table)
 
 

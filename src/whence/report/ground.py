@@ -75,6 +75,11 @@ def _by_design(effect: Effect) -> str:
                 f"the effect of {treatment} only if {by} is as good as drawn by lot among people alike in the "
                 f"controls, what is hidden adds to {treatment} alike whatever {by} is, and effects do not depend on "
                 "what is hidden. The data cannot prove that.")
+    if effect.method == "invariant_augmentation":
+        by = numbers.listed(map(name, spec.instruments), most=10)
+        return (f"{assigned(effect)} not assigned by chance; random shifts of them ({by}) show in which directions "
+                f"{outcome} cannot change. The numbers are effects only if those shifts truly leave {outcome} as it "
+                "is, and if hidden causes do not act along the other directions. The data cannot prove that.")
     if spec.strategy == "iv":
         by = numbers.listed(map(name, spec.instruments), most=10)
         number, it = (("numbers are their effects", "them") if of_treatments(effect) else
