@@ -189,8 +189,21 @@ def test_staggered_starts_and_gaps():
     found = estimate({k: v[keep] for k, v in data.items()}, SPEC)
     assert found.diagnostics["treated_units"] == 3 and found.diagnostics["adoption"] == "staggered"
     assert any(w.code == "units_left_out" for w in found.warnings) and abs(found.estimate - 3) < 1.5
+    always = estimate(data | {"d": np.where(data["u"] == 19, 1, data["d"])}, SPEC)
+    assert always.diagnostics["treated_units"] == 2
+    assert [w.code for w in always.warnings if w.code in ("always_treated", "units_left_out")] == ["always_treated"]
     bad = data | {"y": data["y"] + 50 * (data["u"] >= 17)}
     assert any(w.code == "poor_fit" for w in estimate(bad, SPEC).warnings)
+
+
+@pytest.mark.parametrize("kind", ["simplex", "augmented", "did", "pooled"])
+def test_two_periods_before_are_too_few(kind):
+    assert estimate(panel(start=2), SPEC, kind=kind).code == "too_few_periods"
+    assert "after 1 period;" in estimate(panel(start=1), SPEC, kind=kind).reason
+    assert not isinstance(estimate(panel(start=3), SPEC, kind=kind), Refused)
+    everywhere = panel()
+    everywhere["d"] = (everywhere["t"] >= 20).astype(int)
+    assert estimate(everywhere, SPEC, kind=kind).code == "no_untreated"
 
 
 @pytest.mark.parametrize(("data", "spec", "code"), [

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from whence.core.result import Refused, Remark
-from whence.estimation.adoption import Adoption, adoption
+from whence.estimation.adoption import Adoption, adoption, count_of
 from whence.estimation.prepare import Prepared
 from whence.estimation.synthetic_weights import Traits
 from whence.stats.features import Features, independent, level_codes, plain
@@ -77,9 +77,13 @@ def read_panel(data: Prepared, in_differences: bool) -> tuple[Panel, tuple[Remar
     refused = _too_few(start, treated, donors)
     if refused is not None:
         return refused
-    if not whole.all():
-        remarks = (*remarks, Remark("units_left_out", f"{(~whole).sum():,} units are not seen in every period and are "
-                                    "left out.", (str(data.spec.unit),), {"units": int((~whole).sum())}))
+    gaps, always = int((~np.isfinite(outcome).all(axis=1)).sum()), int((start == 0).sum())
+    if gaps:
+        remarks = (*remarks, Remark("units_left_out", f"{count_of(gaps)} not seen in every period and left out.",
+                                    (str(data.spec.unit),), {"units": gaps}))
+    if always:
+        remarks = (*remarks, Remark("always_treated", f"{count_of(always)} treated from the first period on, with no "
+                                    "time before to follow, and left out.", (data.treatment.name,), {"units": always}))
     codes, labels = level_codes(data.table.column(str(data.spec.unit)), data.rows)
     time = data.table.column(str(data.spec.time))
     _, when = np.unique(found.period, return_index=True)
@@ -110,9 +114,10 @@ def _too_few(start: np.ndarray, treated: np.ndarray, donors: np.ndarray) -> Refu
         return Refused("too_few_donors", f"{len(donors)} untreated and {len(treated)} treated units are seen in every "
                        "period; weights need at least two untreated ones.", {"untreated": len(donors),
                        "treated": len(treated)}, "Include untreated units, or periods that all of them have.")
-    if start[treated].min() < FEWEST_PERIODS:
-        return Refused("too_few_periods", f"Treatment starts after {start[treated].min()} periods; with fewer than "
-                       f"{FEWEST_PERIODS} anything fits.", {"before": int(start[treated].min())},
+    before = int(start[treated].min())
+    if before < FEWEST_PERIODS:
+        return Refused("too_few_periods", f"Treatment starts after {before} period{'s' * (before != 1)}; with fewer "
+                       f"than {FEWEST_PERIODS} anything fits.", {"before": before},
                        "Include earlier periods, or use a difference in differences.")
     return None
 
