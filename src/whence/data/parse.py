@@ -45,11 +45,26 @@ def parse_column(name: str, texts: Sequence[str], markers: frozenset[str]) -> Ra
 
 
 def _all_numbers(texts: Sequence[str], markers: frozenset[str]) -> np.ndarray | None:
+    numbers = None if _number_is_marker(markers) else _plain_numbers(texts)
+    if numbers is None:
+        try:
+            numbers = np.array([np.nan if t in markers or t.strip() in markers else float(t) for t in texts])
+        except ValueError:
+            return None
+    return None if "_" in "".join(texts) else numbers.astype(np.float64)
+
+
+def _plain_numbers(texts: Sequence[str]) -> np.ndarray | None:
+    """The quick way for a column that lacks nothing; None for any other."""
     try:
-        numbers = np.array([np.nan if t in markers or t.strip() in markers else float(t) for t in texts])
+        return np.array(list(map(float, texts)))
     except ValueError:
         return None
-    return None if "_" in "".join(texts) else numbers.astype(np.float64)
+
+
+def _number_is_marker(markers: frozenset[str]) -> bool:
+    """Whether something that reads as a number means "missing"."""
+    return any(number is not None and number == number for number in map(number_of, markers))
 
 
 def date_style(texts: Iterable[str]) -> str | None:

@@ -11,7 +11,7 @@ import numpy as np
 from whence.core.result import Remark
 from whence.data.table import Table
 from whence.identification.spec import Spec
-from whence.stats.features import level_codes
+from whence.stats.features import codes_of
 from whence.studies.evidence.evidence import Evidence, proposed
 from whence.studies.evidence.read import tied_columns
 from whence.studies.narrow import narrowed
@@ -145,7 +145,7 @@ def _as_numbers(table: Table, name: str, rows: np.ndarray) -> np.ndarray:
     """A column as float (n, k): itself, or one column of zeros and ones for each of its first levels."""
     column = table.column(name)
     if column.kind == "categorical" or column.kind == "text":
-        codes = level_codes(column, rows)[0]
+        codes = codes_of(column, rows)
         return (codes[:, None] == np.arange(min(int(codes.max()) + 1, 20))).astype(float)
     return column.numeric()[rows].astype(float)[:, None]
 

@@ -12,7 +12,7 @@ import numpy as np
 
 from whence.core.result import Refused, Remark
 from whence.data.table import Table
-from whence.stats.features import features, level_codes
+from whence.stats.features import codes_of, features
 from whence.studies.evidence.hints import TRAIT, hint, said_of
 from whence.studies.words import Description
 
@@ -66,5 +66,5 @@ def determined(
 def _numbers(table: Table, name: str, rows: np.ndarray) -> np.ndarray:
     column = table.column(name)
     if column.kind in ("categorical", "text"):
-        return (level_codes(column, rows)[0] == 0).astype(float)
+        return (codes_of(column, rows) == 0).astype(float)
     return column.numeric()[rows].astype(float)

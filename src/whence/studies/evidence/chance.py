@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from whence.stats.features import level_codes
+from whence.stats.features import codes_of
 from whence.studies.evidence.balance import explained, log_dependence
 from whence.studies.evidence.evidence import Evidence
 from whence.studies.evidence.hints import ASSIGNED, CODE, TRAIT, hint, said_of
@@ -29,7 +29,7 @@ def chance(sheet: Sheet, moved: bool = False) -> tuple[Evidence, ...]:
     if not names or sheet.n < 20:
         return ()
     cluster = _cluster(sheet)
-    groups = None if cluster is None else level_codes(sheet.table.column(cluster), sheet.rows)[0]
+    groups = None if cluster is None else codes_of(sheet.table.column(cluster), sheet.rows)
     names = tuple(n for n in names if n != cluster)
     against, r2, k = dependence(sheet, names, groups)
     seen = {"r2": r2, "columns": k}
@@ -93,7 +93,7 @@ def _cluster(sheet: Sheet) -> str | None:
             CODE.search(said_of(name, sheet.described)) and sheet.whole_numbers(name))
         if column.missing.any() or not called:
             continue
-        codes = np.unique(level_codes(column, sheet.rows)[0], return_inverse=True)[1].ravel()
+        codes = np.unique(codes_of(column, sheet.rows), return_inverse=True)[1].ravel()
         levels = int(codes.max()) + 1
         if not FEWEST_CLUSTERS <= levels <= sheet.n // 2:
             continue
@@ -112,7 +112,7 @@ def _within(sheet: Sheet, names: tuple[str, ...]) -> Evidence | None:
         return None
     best: tuple[float, str, np.ndarray] | None = None
     for name in names:
-        codes = np.unique(level_codes(sheet.table.column(name), sheet.rows)[0], return_inverse=True)[1].ravel()
+        codes = np.unique(codes_of(sheet.table.column(name), sheet.rows), return_inverse=True)[1].ravel()
         size = np.bincount(codes)
         if not 2 <= len(size) <= MOST_STRATA or size.min() < FEWEST_IN_STRATUM:
             continue

@@ -12,7 +12,7 @@ from whence.studies.evidence.balance import Products, log_dependence, products
 from whence.studies.evidence.chance import earlier
 from whence.studies.evidence.evidence import Evidence
 from whence.studies.evidence.hints import ASSIGNED, PERSONAL, SURROUNDINGS, TAKEN, TRAIT, hint, said_of, shared
-from whence.studies.evidence.sheet import EXCLUSIVE, MOST_LEVELS, OFFER, TAKE_UP, Sheet, decides, nesting
+from whence.studies.evidence.sheet import EXCLUSIVE, MOST_LEVELS, OFFER, TAKE_UP, Sheet, decides, few_values, nesting
 from whence.studies.roles import measured_later
 
 MOVES = 3.0  # nats that a first stage needs
@@ -99,15 +99,15 @@ def _levels(sheet: Sheet, name: str) -> tuple[str, ...]:
     """Columns of 0 and 1 that stand for the levels of ``name``, a code of arms, without the one for the control; empty
     where there are not several."""
     z = sheet.numbers(name)
-    if z is None or not 3 <= len(np.unique(z[~np.isnan(z)])) <= MOST_LEVELS:
+    if z is None or not few_values(z, MOST_LEVELS) or few_values(z, 2):
         return ()
     marks = {}
     for other in sheet.others:
         values = sheet.numbers(other)
-        if values is not None and np.isin(values, (0.0, 1.0)).all() and values.any():
-            at = np.unique(z[values == 1])
-            if len(at) == 1 and (values == (z == at[0])).all():
-                marks[other] = at[0]
+        if values is not None and few_values(values, 2) and np.isin(values, (0.0, 1.0)).all() and values.any():
+            at = z[np.argmax(values == 1)]
+            if (values == (z == at)).all():
+                marks[other] = at
     control = {n for n in marks if CONTROL.search(said_of(n, sheet.described))}
     if not control and len(marks) == len(np.unique(z[~np.isnan(z)])):
         control = {min(marks, key=lambda n: marks[n])}
@@ -161,7 +161,7 @@ def _around(sheet: Sheet, names: list[str]) -> dict[str, float]:
 
 
 def _recoding(z: np.ndarray, t: np.ndarray) -> bool:
-    return len(np.unique(z)) <= MOST_LEVELS and (decides(z, t) or (len(np.unique(t)) <= MOST_LEVELS and decides(t, z)))
+    return few_values(z, MOST_LEVELS) and (decides(z, t) or (few_values(t, MOST_LEVELS) and decides(t, z)))
 
 
 def _offer(

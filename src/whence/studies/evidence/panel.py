@@ -10,7 +10,7 @@ import numpy as np
 
 from whence.data.table import Column, Table
 from whence.estimation.adoption import times as time_numbers
-from whence.stats.features import level_codes
+from whence.stats.features import codes_of
 from whence.studies.evidence.evidence import Evidence
 from whence.studies.evidence.hints import POST, TIME, UNIT, hint, said_of
 from whence.studies.evidence.sheet import Sheet
@@ -60,7 +60,7 @@ def over_time(sheet: Sheet) -> tuple[Evidence, ...]:
 def _treatment(table: Table, name: str, rows: np.ndarray) -> np.ndarray:
     column = table.column(name)
     if column.kind in ("text", "datetime") or (column.kind == "categorical" and not _numbered(column)):
-        return level_codes(column, rows)[0].astype(float)
+        return codes_of(column, rows).astype(float)
     return column.numeric()[rows].astype(float)
 
 
@@ -76,7 +76,7 @@ def _codes(sheet: Sheet, name: str, rows: np.ndarray, weight: float, ordered: bo
         numbers = time_numbers(column, rows)
         levels, codes = np.unique(numbers, return_inverse=True)
         return _Coded(name, codes.ravel(), len(levels), weight, levels)
-    raw = level_codes(column, rows)[0]
+    raw = codes_of(column, rows)
     codes = np.unique(raw, return_inverse=True)[1].ravel()
     return _Coded(name, codes, int(codes.max()) + 1, weight)
 
@@ -280,7 +280,7 @@ def _product(sheet: Sheet, t: np.ndarray, posts: list[_Coded]) -> Evidence | Non
             column = sheet.table.column(name)
             if name == post.name or column.kind != "binary":
                 continue
-            flag = level_codes(column, sheet.whole)[0]
+            flag = codes_of(column, sheet.whole)
             product = (flag == 1) & (post.codes == 1)
             if (flag >= 0).all() and (product == (t == 1)).all() and flag[post.codes == 0].any():
                 text = f"{sheet.treatment} is on for those marked by {name}, after {post.name}."

@@ -9,13 +9,14 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from whence.data.table import NUMERIC, Table
-from whence.stats.features import level_codes
+from whence.stats.features import codes_of
 from whence.studies.roles import is_identifier, measured_later, unusable
 from whence.studies.words import Description
 
 MOST_ROWS = 20_000  # of a longer table every k-th row is looked at where the order of rows does not matter
 MOST_LEVELS = 12
 MOST_MISSING = 0.5
+HEAD = 100  # rows from which many values are seen at once
 FEWEST_EXPECTED = 8.0  # rows that chance would put where there are none, for a link by logic
 
 
@@ -44,7 +45,7 @@ class Sheet:
         assert self.treatment is not None
         values = self.numbers(self.treatment)
         if values is None:
-            return level_codes(self.table.column(self.treatment), self.rows)[0].astype(float)
+            return codes_of(self.table.column(self.treatment), self.rows).astype(float)
         return values
 
     @property
@@ -54,7 +55,7 @@ class Sheet:
 
     @functools.cached_property
     def binary(self) -> bool:
-        return len(np.unique(self.t[:2000])) <= 2 and len(np.unique(self.t)) == 2
+        return few_values(self.t, 2) and not few_values(self.t, 1)
 
     @functools.cached_property
     def others(self) -> tuple[str, ...]:
@@ -129,9 +130,11 @@ class Sheet:
                 continue
             both = whole & ~np.isnan(other)
             a, b = values[both], other[both]
-            if len(a) < 3 or a.std() == 0 or b.std() == 0:
+            spread = a.std() * b.std() if len(a) >= 3 else 0.0
+            if spread == 0:
                 continue
-            if abs(np.corrcoef(a, b)[0, 1]) > 0.97 or (len(np.unique(a)) <= MOST_LEVELS and decides(a, b)):
+            together = abs(float((a - a.mean()) @ (b - b.mean()))) / len(a)
+            if together > 0.97 * spread or (few_values(a, MOST_LEVELS) and decides(a, b)):
                 return True
         return False
 
@@ -146,7 +149,7 @@ class Sheet:
                     made.append(values if whole.all() else np.where(whole, values, values[whole].mean()))
                     sources.append(name)
                 continue
-            codes = level_codes(self.table.column(name), self.rows)[0]
+            codes = codes_of(self.table.column(name), self.rows)
             counts = np.bincount(codes[codes >= 0]) if (codes >= 0).any() else np.zeros(0, dtype=int)
             common = np.flatnonzero(counts >= max(5, len(codes) // 100))[:MOST_LEVELS]
             for level in common[1:] if len(common) == (counts > 0).sum() else common:
@@ -161,17 +164,34 @@ OFFER, TAKE_UP, EXCLUSIVE = 1, -1, 2
 def nesting(z: np.ndarray, t: np.ndarray) -> int:
     """How two columns of two values are linked: ``OFFER`` where t is 1 only where z is, ``TAKE_UP`` where z is 1 only
     where t is, ``EXCLUSIVE`` where they are never 1 together; 0 for none, or where chance could do it."""
-    whole = ~(np.isnan(z) | np.isnan(t))
-    levels_z, levels_t = np.unique(z[whole]), np.unique(t[whole])
-    if len(levels_z) != 2 or len(levels_t) != 2:
+    if not (few_values(z[:HEAD], 2) and few_values(t[:HEAD], 2)):
         return 0
-    a, b = z[whole] == levels_z[1], t[whole] == levels_t[1]
+    whole = ~(np.isnan(z) | np.isnan(t))
+    top_z, top_t = _upper_of_two(z[whole]), _upper_of_two(t[whole])
+    if top_z is None or top_t is None:
+        return 0
+    a, b = z[whole] == top_z, t[whole] == top_t
     n, p, q = len(a), float(a.mean()), float(b.mean())
     cells = ((OFFER, b & ~a, (1 - p) * q), (TAKE_UP, a & ~b, p * (1 - q)), (EXCLUSIVE, a & b, p * q))
     for link, cell, expected in cells:
         if n * expected > FEWEST_EXPECTED and not cell.any():
             return link
     return 0
+
+
+def few_values(values: np.ndarray, most: int) -> bool:
+    """Whether there are at most ``most`` different ones, missing values aside; the first rows usually tell."""
+    if len({v for v in values[:HEAD].tolist() if v == v}) > most:
+        return False
+    return len(values) <= HEAD or len(np.unique(values[~np.isnan(values)])) <= most
+
+
+def _upper_of_two(values: np.ndarray) -> float | None:
+    """The larger of exactly two values, or None."""
+    if not len(values):
+        return None
+    low, high = values.min(), values.max()
+    return float(high) if low < high and ((values == low) | (values == high)).all() else None
 
 
 def decides(a: np.ndarray, b: np.ndarray) -> bool:
