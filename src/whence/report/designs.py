@@ -69,7 +69,8 @@ def event_study(steps: Sequence[Mapping[str, Any]], level: float) -> str:
     joint = [(s["time"], s["joint"]) for s in steps if s.get("joint")]
     ends = [v for s in steps for v in (s["low"], s["high"], 0.0)] + [v for _, pair in joint for v in pair]
     upward = axis_for(ends, BOTTOM, TOP)
-    ticks = [s["time"] for s in steps][:: max(1, len(steps) // 8)]
+    each = -(-len(steps) // 9)
+    ticks = [s["time"] for s in steps if s["time"] % each == 0]
     parts = upright(upward)
     if len(joint) > 1:
         around = [(t, pair[1]) for t, pair in joint] + [(t, pair[0]) for t, pair in reversed(joint)]

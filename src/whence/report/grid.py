@@ -31,7 +31,7 @@ def group_time_grid(effect: Effect) -> str:
     parts = [text(left - 8, top - 4, "start", "tick end")]
     each = max(1, -(-len(times) * 34 // int(WIDTH - left)))
     parts += [text(left + (k + 0.5) * wide, top - 4, label[t], "tick middle", each * wide - 2, TICK)
-              for k, t in enumerate(times) if k % each == 0]
+              for k, t in enumerate(times) if k % each == each // 2]
     parts += [text(left - 8, top + (row + 0.5) * tall + 4, label[g], "tick end", left - 10, TICK)
               for row, g in enumerate(starts)]
     errors = sorted(c["standard_error"] for c in cells)
