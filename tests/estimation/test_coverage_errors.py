@@ -138,6 +138,10 @@ IV: dict[str, tuple[Any, Spec, dict[str, Any]]] = {
     "ten weak, LIML": (lambda s: instruments(s, 10, 10.0), iv_spec(10), {"estimator": "liml", "interval": "wald"}),
     "12 clusters": (lambda s: instruments(s, 1, 200.0, groups=12), iv_spec(1, cluster="c"), {"interval": "wald"}),
     "30 clusters": (lambda s: instruments(s, 1, 200.0, groups=30), iv_spec(1, cluster="c"), {"interval": "wald"}),
+    "12 clusters, wild": (lambda s: instruments(s, 1, 200.0, groups=12), iv_spec(1, cluster="c"),
+                          {"covariance": "wild", "bootstrap_draws": 999}),
+    "12 clusters, weak, wild": (lambda s: instruments(s, 1, 25.0, groups=12), iv_spec(1, cluster="c"),
+                                {"covariance": "wild", "bootstrap_draws": 999}),
 }
 
 
@@ -151,4 +155,5 @@ def test_instruments(case: str) -> None:
     for seed in range(SETS):
         found = estimate(whence.read(draw(seed), kinds={"c": "categorical"}), spec, **params)
         hits += not found or found.interval[0] <= 1 <= found.interval[1]
+    print(f"{case}: {hits / SETS:.3f}")  # noqa: T201
     assert 0.93 <= hits / SETS <= 0.975

@@ -119,5 +119,6 @@ def coverage(make_table, n, sets, hard):
 def test_coverage(make_table, n, hard):
     """500 sets; 93 to 97 % with a point more, as the interval is that of a smoothed curve."""
     share, whole = coverage(make_table, n, 500, hard)
+    print(f"{n} {hard}: {share:.3f}, band {whole:.3f}")  # noqa: T201
     assert 0.92 <= share <= 0.98
     assert whole >= 0.90

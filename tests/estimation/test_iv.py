@@ -264,10 +264,26 @@ def test_errors_by_matrices(kind: str) -> None:
     assert found.standard_error == pytest.approx(np.sqrt(factor * total), rel=1e-8)
 
 
-def test_the_wild_bootstrap_is_not_for_instruments_and_what_is_is_named() -> None:
+def test_the_wild_bootstrap_of_few_clusters() -> None:
+    data = simulated(3, groups=12)
+    found = estimate(data, spec_for(cluster="g"), covariance="wild", bootstrap_draws=999)
+    again = estimate(data, spec_for(cluster="g"), covariance="wild", bootstrap_draws=999)
+    assert found.own_interval and found.interval == again.interval and "wild" in found.errors
+    asked = estimate(data, spec_for(cluster="g"), covariance="wild", bootstrap_draws=99, interval="anderson_rubin")
+    assert list(asked.interval) == asked.diagnostics["anderson_rubin"]
     with pytest.raises(WhenceError) as error:
-        estimate(simulated(3, groups=12), spec_for(cluster="g"), covariance="wild")
-    assert {"CR1", "CR2", "CR3"} <= set(error.value.allowed) and "wild" not in error.value.allowed
+        estimate(data, spec_for(), covariance="wild")
+    assert error.value.code == "no_cluster"
+
+
+def test_too_few_clusters_for_anderson_and_rubin() -> None:
+    """Of five clusters the test rejects nothing: a strong instrument keeps its other interval, a weak one has none."""
+    strong = simulated(3, groups=5)
+    assert estimate(strong, spec_for(cluster="g")).diagnostics["effective_f"] > 23.1
+    weak = strong | {"d": strong["d"] + 30 * np.random.default_rng(1).normal(size=len(strong["d"]))}
+    for data, params in ((strong, {"interval": "anderson_rubin"}), (weak, {})):
+        found = estimate(data, spec_for(cluster="g"), **params)
+        assert isinstance(found, Refused) and found.code == "too_few_clusters" and found.remedy
 
 
 def test_strength_and_anderson_rubin_follow_the_covariance() -> None:

@@ -14,11 +14,12 @@ GRID = 2001
 @dataclass(frozen=True)
 class AndersonRubin:
     """interval: the smallest that holds the set; None when it is empty. unbounded: the set has no end on one side or
-    both. p_value: of no effect."""
+    both. p_value: of no effect. mute: there are too few clusters for the test to reject anything."""
 
     interval: tuple[float, float] | None
     unbounded: bool
     p_value: float
+    mute: bool = False
 
 
 def anderson_rubin(made: Partialled, level: float) -> AndersonRubin:
@@ -36,7 +37,10 @@ def anderson_rubin(made: Partialled, level: float) -> AndersonRubin:
     p_value = float(fdtrc(count, df, form.statistic(np.array([0.0]), np.array([1.0]))[0] / count))
     unbounded = bool(form.statistic(np.array([1.0]), np.array([0.0]))[0] <= limit)
     if unbounded:
-        return AndersonRubin(None, unbounded, p_value)
+        # The square of a sum over G clusters is at most G times the sum of their squares.
+        mute = made.clusters is not None and made.dependence is None and \
+            len(np.unique(made.clusters)) / made.factor <= limit
+        return AndersonRubin(None, unbounded, p_value, mute)
     return AndersonRubin(_roots(form, limit) if count == 1 else _search(made, form, limit), unbounded, p_value)
 
 

@@ -10,17 +10,19 @@ import numpy as np
 from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
+from whence.core.rng import generator
 from whence.estimation.anderson_rubin import AndersonRubin, anderson_rubin
 from whence.estimation.dependence import KINDS
 from whence.estimation.inference import Answer
 from whence.estimation.k_class import k_class, k_class_errors, overidentified
-from whence.estimation.linear_errors import FEW, chosen, few_clusters
+from whence.estimation.linear_errors import BY_CLUSTER, DRAWS, FEW, bootstrapped, chosen, few_clusters
 from whence.estimation.parameters import LEVEL
 from whence.estimation.partialled import Partialled, effective_f, partialled
 from whence.estimation.prepare import Prepared
 from whence.estimation.several_moved import several_moved
 from whence.stats.features import level_codes
 from whence.stats.regress import COVARIANCES
+from whence.stats.wild_instruments import wild_two_stage
 
 STRONG = 23.1  # Montiel Olea and Pflueger (2013), table 1: relative bias of at most 10 % with one instrument
 MANY = 5  # instruments
@@ -45,13 +47,13 @@ CARD = Card(
         Parameter("interval", "choice", "auto", "'wald', estimate plus and minus; 'anderson_rubin', the effects that "
                   "the data do not reject, right however weak the instruments; 'auto', the latter below an effective F "
                   f"of {STRONG}.", choices=("auto", "wald", "anderson_rubin")),
-        Parameter("covariance", "choice", None, "Standard errors. Independent rows: HC0 to HC3. Clusters: CR1, or CR2 "
-                  "or CR3, corrected for few or unequal clusters (the wild bootstrap is for least squares alone). Rows "
-                  "that depend on each other in another way: "
+        Parameter("covariance", "choice", None, "Standard errors. Independent rows: HC0 to HC3. Clusters: CR1; "
+                  "CR2 or CR3, corrected for few or unequal clusters; 'wild', the cluster bootstrap (of 2SLS, one "
+                  "treatment). Rows that depend on each other in another way: "
                   "'two_way' (with also_cluster), 'hac' (along the spec's time), 'conley' (with latitude, longitude, "
                   f"distance_km). None: HC1, or with clusters CR1, and CR2 below {FEW} of them.",
-                  choices=(*COVARIANCES, "CR1", "CR2", "CR3", *KINDS), optional=True),
-        LEVEL,
+                  choices=(*COVARIANCES, *BY_CLUSTER, *KINDS), optional=True),
+        DRAWS, LEVEL,
     ),
     output="Effect",
     cost="n k^2 for n rows and k columns of controls and instruments.",
@@ -65,6 +67,8 @@ CARD = Card(
         "Statistics 31",
         "Sanderson and Windmeijer (2016), A weak instrument F-test in linear IV models with multiple endogenous "
         "variables, Journal of Econometrics 190",
+        "Davidson and MacKinnon (2010), Wild bootstrap tests for IV regression, Journal of Business and Economic "
+        "Statistics 28",
     ),
     function="whence.estimation.iv:iv",
     strategies=("iv",),
@@ -74,22 +78,28 @@ CARD = Card(
 
 
 def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covariance: str | None = None,
-       level: float = 0.95, seed: int = 0, progress: Progress = SILENT) -> Answer | Refused:
+       bootstrap_draws: int = 9999, level: float = 0.95, seed: int = 0, progress: Progress = SILENT
+       ) -> Answer | Refused:
     """The coefficient of the treatment, intercept and controls partialled out.
 
     A k-class estimate d'(I - kappa M) y / d'(I - kappa M) d, with M what the instruments leave: kappa is 1 (2SLS), the
     smallest root of LIML, or that less 1 / (n - columns) (Fuller 1977). HC2, HC3, CR2 and CR3 take the leverage of the
-    second stage's design. The tests of strength and of Anderson and Rubin let rows depend on each other in the same
-    way.
+    second stage's design; the interval of 'wild' is that of ``wild_two_stage`` unless that of Anderson and Rubin is
+    asked for. The tests of strength and of Anderson and Rubin let rows depend on each other in the same way.
 
     Several treatments: see ``several_moved``. Refused: ``several_arms``, ``weak_instrument`` (effects without end agree
-    with the data), ``too_few_clusters``, those of ``partialled``.
+    with the data), ``too_few_clusters``, ``errors_not_available`` (the bootstrap of another estimator), those of
+    ``partialled``.
     """
     name = chosen(data, covariance, rows="HC1")
     if len(data.treatment.arms) > 2:
         return Refused("several_arms", f"The treatment {data.treatment.name!r} has {len(data.treatment.arms)} values "
                        "that are not numbers; instruments move one quantity.", {"arms": list(data.treatment.arms)},
                        "Compare two of them: limit the population to these, or make a numeric treatment.")
+    if name == "wild" and (estimator != "2sls" or data.others):
+        return Refused("errors_not_available", "The cluster bootstrap here is that of two-stage least squares with one "
+                       "treatment.", {"estimator": estimator, "treatments": [t.name for t in data.treatments]},
+                       "Use covariance='CR2' or 'CR3'.")
     made = partialled(data)
     if isinstance(made, Refused):
         return made
@@ -100,7 +110,9 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covar
     q = np.linalg.qr(z)[0]
     fitted = q @ (q.T @ d)
     strength, ar = effective_f(made), anderson_rubin(made, level)
-    if ar.unbounded:
+    if ar.mute and (interval == "anderson_rubin" or strength < STRONG):
+        return _few(data, strength)
+    if ar.unbounded and not ar.mute:
         return _weak(data, strength)
     kappa = k_class(made, estimator, q)
     moved = d - kappa * (d - fitted)
@@ -123,12 +135,17 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covar
     ends = None if ar.interval is None else _scaled(ar.interval, step)
     if ends is not None:
         diagnostics["anderson_rubin"] = list(ends)
-    robust = ends is not None and (interval == "anderson_rubin" or (interval == "auto" and strength < STRONG))
+    robust = ends is not None and (interval == "anderson_rubin" or (interval == "auto" and strength < STRONG
+                                                                    and name != "wild"))
     remarks = (*few, *_remarks(data, diagnostics, robust, interval, ar), *_many(data, diagnostics, estimator))
-    return Answer(
+    answer = Answer(
         data, np.array([step * estimate]), influence, None if data.clusters is not None else np.array([made.df]),
         diagnostics, remarks, interval=ends if robust else None, p_value=ar.p_value if robust else None, errors=errors,
     )
+    if name != "wild" or robust or data.clusters is None:
+        return answer
+    found = wild_two_stage(y, d, z, made.base, data.clusters, level, bootstrap_draws, generator(seed, "wild"))
+    return bootstrapped(answer, found, level, step)
 
 
 def _scaled(ends: tuple[float, float], step: float) -> tuple[float, float]:
@@ -202,6 +219,15 @@ def _weak(data: Prepared, strength: float) -> Refused:
         f"{strength:.2f}): effects of any size agree with them.",
         {"effective_f": strength, "instruments": list(data.spec.instruments)},
         "More rows, or an instrument that moves the treatment more, are needed.",
+    )
+
+
+def _few(data: Prepared, strength: float) -> Refused:
+    return Refused(
+        "too_few_clusters", f"With {data.n_clusters} clusters Anderson and Rubin's test can reject no effect, so there "
+        f"is no interval that allows for weak instruments (effective F {strength:.2f}).",
+        {"clusters": data.n_clusters, "effective_f": strength},
+        "Use a finer cluster column, more clusters, or none if rows are independent.",
     )
 
 

@@ -16,7 +16,7 @@ from whence.estimation.inference import Answer, Errors
 from whence.estimation.prepare import Prepared
 from whence.stats.cluster_robust import bias_reduced, orthonormal
 from whence.stats.regress import COVARIANCES, LinearFit, influence
-from whence.stats.wild_bootstrap import wild_cluster
+from whence.stats.wild_bootstrap import WildCluster, wild_cluster
 
 BY_CLUSTER = ("CR1", "CR2", "CR3", "wild")
 FEW = 50  # clusters; with fewer, CR2 with its degrees of freedom covers where CR1 does not
@@ -113,21 +113,31 @@ def with_bootstrap(answer: Answer, linear: Linear, level: float, draws: int, see
     assert data.clusters is not None
     found = wild_cluster(linear.q, linear.direction[:, 0], linear.residuals, data.clusters, float(answer.estimates[0]),
                          level, draws, generator(seed, "wild"))
+    made = bootstrapped(answer, found, level)
+    if isinstance(made, Refused):
+        return made
+    fixed = Remark(
+        "bootstrap_holds_fixed", "The wild cluster bootstrap draws the signs of whole clusters' residuals and holds "
+        "the treatment, the controls and which rows form a cluster as they are. So its interval is about the effect "
+        "among people with just these controls; that others would have been drawn is not in it, and matters only where "
+        "the effect differs with the controls.", (data.spec.cluster or "",), made.diagnostics["wild_bootstrap"],
+    )
+    return dataclasses.replace(made, remarks=(*made.remarks, fixed))
+
+
+def bootstrapped(answer: Answer, found: WildCluster, level: float, scale: float = 1.0) -> Answer | Refused:
+    """The answer with the bootstrap's p-value and ``scale`` times its interval. Refused: ``too_few_clusters``, when no
+    effect, however large, is rejected."""
+    data = answer.data
     if found.interval is None:
         return Refused(
             "too_few_clusters", f"With {data.n_clusters} clusters the bootstrap rejects no effect, however large, at "
             f"the level {level:g}.", {"clusters": data.n_clusters, "draws": found.draws},
             "Use covariance='CR2', a finer cluster column, or more clusters.",
         )
+    low, high = sorted(scale * value for value in found.interval)
     told = {"draws": found.draws, "weights": found.weights, "all_draws": found.complete}
-    fixed = Remark(
-        "bootstrap_holds_fixed", "The wild cluster bootstrap draws the signs of whole clusters' residuals and holds "
-        "the treatment, the controls and which rows form a cluster as they are. So its interval is about the effect "
-        "among people with just these controls; that others would have been drawn is not in it, and matters only where "
-        "the effect differs with the controls.", (data.spec.cluster or "",), told,
-    )
-    return dataclasses.replace(answer, interval=found.interval, p_value=found.p_value,
-                               remarks=(*answer.remarks, fixed),
+    return dataclasses.replace(answer, interval=(low, high), p_value=found.p_value,
                                diagnostics={**answer.diagnostics, "wild_bootstrap": told})
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,17 +63,34 @@ def wild_cluster(
     """
     _, code = np.unique(clusters, return_inverse=True)
     groups = int(code.max()) + 1
-    values, weights = (np.array([-1.0, 1.0]), "rademacher") if groups > FEW else (SIX, "webb")
-    complete = len(values) ** groups <= draws
-    signs = _all(values, groups) if complete else _drawn(values, groups, draws, rng)
-    statistic = _statistic(q, direction, residuals, code, groups, signs, complete)
-    low, high = (_end(statistic, side, 1 - level) for side in (1, -1))
-    # Signs that are all alike only scale the data, so no p-value means less than their share.
-    smallest = float(len(values)) ** (1 - groups)
-    if smallest >= 1 - level:
+    signs = signs_for(groups, draws, rng)
+    statistic = _statistic(q, direction, residuals, code, groups, signs.batches, signs.complete)
+    low, high = (end(lambda shift, side=side: statistic.p_value(side * shift), statistic.error, 1 - level)
+                 for side in (1, -1))
+    if signs.smallest >= 1 - level:
         low = None
     interval = None if low is None or high is None else (estimate - low, estimate + high)
-    return WildCluster(max(statistic.p_value(estimate), smallest), interval, len(statistic.fixed), complete, weights)
+    return WildCluster(max(statistic.p_value(estimate), signs.smallest), interval, len(statistic.fixed), signs.complete,
+                       signs.weights)
+
+
+@dataclass(frozen=True)
+class Signs:
+    """batches: arrays (G, some) of the clusters' signs. complete: every combination once. smallest: signs that are all
+    alike only scale the data, so no p-value means less than this, their share."""
+
+    batches: Iterable[np.ndarray]
+    complete: bool
+    weights: str
+    smallest: float
+
+
+def signs_for(groups: int, draws: int, rng: np.random.Generator) -> Signs:
+    """Rademacher signs, or Webb's six values for up to 12 clusters; every combination when no more than ``draws``."""
+    values, weights = (np.array([-1.0, 1.0]), "rademacher") if groups > FEW else (SIX, "webb")
+    complete = len(values) ** groups <= draws
+    batches = _all(values, groups) if complete else _drawn(values, groups, draws, rng)
+    return Signs(batches, complete, weights, float(len(values)) ** (1 - groups))
 
 
 def _all(values: np.ndarray, groups: int) -> Iterator[np.ndarray]:
@@ -92,11 +109,11 @@ def _statistic(
     signs: Iterable[np.ndarray], complete: bool,
 ) -> _Statistic:
     along = direction / (direction @ direction)  # what one more unit of the estimate adds to restricted residuals
-    own_error = _sums((direction * residuals)[:, None], code, groups)
-    loading = _sums(direction[:, None] * q, code, groups)  # (G, k): a_g' Q_g
+    own_error = sums_by((direction * residuals)[:, None], code, groups)
+    loading = sums_by(direction[:, None] * q, code, groups)  # (G, k): a_g' Q_g
     drawn_from = _restricted(q, direction, np.column_stack([residuals, along]), code)
-    own = _sums(direction[:, None] * drawn_from, code, groups)  # (G, 2): a_g' e_g
-    fitted = [_sums(q * rest[:, None], code, groups) for rest in drawn_from.T]  # (G, k): Q_g' e_g
+    own = sums_by(direction[:, None] * drawn_from, code, groups)  # (G, 2): a_g' e_g
+    fitted = [sums_by(q * rest[:, None], code, groups) for rest in drawn_from.T]  # (G, k): Q_g' e_g
     found = []
     for v in signs:
         drawn = [own[:, [j]] * v for j in (0, 1)]
@@ -108,7 +125,8 @@ def _statistic(
     return _Statistic(fixed, slope, (square[0], square[1], square[2]), error, complete)
 
 
-def _sums(columns: np.ndarray, code: np.ndarray, groups: int) -> np.ndarray:
+def sums_by(columns: np.ndarray, code: np.ndarray, groups: int) -> np.ndarray:
+    """(G, m) sums of columns (n, m) by cluster, ``code`` int (n,)."""
     return np.column_stack([np.bincount(code, column, groups) for column in columns.T])
 
 
@@ -125,19 +143,19 @@ def _restricted(q: np.ndarray, direction: np.ndarray, residuals: np.ndarray, cod
     return out
 
 
-def _end(statistic: _Statistic, side: int, alpha: float) -> float | None:
-    """How far from the estimate the null must go, to one side, to be rejected; None if it never is."""
-    step = 2 * statistic.error
+def end(p_value: Callable[[float], float], error: float, alpha: float, halvings: int = HALVINGS) -> float | None:
+    """How far from the estimate the null must go to be rejected; None if it never is. error: that of the estimate."""
+    step = 2 * error
     if step == 0:
         return 0.0
     inside, outside = 0.0, step
     for _ in range(DOUBLINGS):
-        if statistic.p_value(side * outside) < alpha:
+        if p_value(outside) < alpha:
             break
         inside, outside = outside, 2 * outside
     else:
         return None
-    for _ in range(HALVINGS):
+    for _ in range(halvings):
         middle = (inside + outside) / 2
-        inside, outside = (middle, outside) if statistic.p_value(side * middle) >= alpha else (inside, middle)
+        inside, outside = (middle, outside) if p_value(middle) >= alpha else (inside, middle)
     return outside
