@@ -7,6 +7,7 @@ import pytest
 
 from whence import Refused, Spec, estimate, read
 from whence.estimation.synthetic_weights import simplex, synthetic_did
+from whence.report.designs import design_picture
 from whence.stats.simplex import simplex_least_squares
 
 SPEC = Spec("synthetic_control", ("d",), ("y",), time="t", unit="u")
@@ -189,6 +190,11 @@ def test_staggered_starts_and_gaps():
     found = estimate({k: v[keep] for k, v in data.items()}, SPEC)
     assert found.diagnostics["treated_units"] == 3 and found.diagnostics["adoption"] == "staggered"
     assert any(w.code == "units_left_out" for w in found.warnings) and abs(found.estimate - 3) < 1.5
+    shown = found.diagnostics["picture"]
+    assert shown["since"] == list(range(-20, 3)) and len(shown["each"]) == len(found.diagnostics["by_start"]) == 3
+    shares = [one["share"] for one in found.diagnostics["by_start"]]
+    assert shown["gap"] == pytest.approx(np.average([one["gap"] for one in shown["each"]], axis=0, weights=shares))
+    assert "those of 3 followed" in design_picture(found) and design_picture(found).count("<path") == 4
     always = estimate(data | {"d": np.where(data["u"] == 19, 1, data["d"])}, SPEC)
     assert always.diagnostics["treated_units"] == 2
     assert [w.code for w in always.warnings if w.code in ("always_treated", "units_left_out")] == ["always_treated"]

@@ -293,7 +293,7 @@ def _diagnostics(panel: Panel, parts: Sequence[Part], others: Sequence[Placebo],
     if len(parts) > 1:
         found["by_start"] = [{"units": [panel.names[u] for u in p.units][:SHOWN], "start": panel.times[p.start],
                               "effect": p.fit.effect, "misfit": p.fit.misfit, "share": p.share} for p in parts]
-        return found
+        return found | {"picture": _since(panel, parts)}
     own = panel.outcome[parts[0].units].mean(axis=0)
     near = sorted(others, key=lambda p: (p.fit.misfit, p.unit))
     drawn = [p for p in near if p.fit.misfit**2 <= CLOSELY * parts[0].fit.misfit**2][:SHOWN] or near[:FEWEST_DRAWN]
@@ -302,3 +302,13 @@ def _diagnostics(panel: Panel, parts: Sequence[Part], others: Sequence[Placebo],
         "start": parts[0].start, "time": str(panel.data.spec.time), "outcome": panel.data.spec.outcome,
         "gap": gap.tolist(), "placebos": [p.fit.gap.tolist() for p in drawn], "placebos_made": len(others),
     }}
+
+
+def _since(panel: Panel, parts: Sequence[Part]) -> dict[str, Any]:
+    """Gaps of the parts by periods since the start, over those that all of them have, and their mean by share."""
+    before, after = min(p.start for p in parts), panel.periods - max(p.start for p in parts)
+    gaps = np.array([p.fit.gap[p.start - before : p.start + after] for p in parts])
+    mean = np.average(gaps, axis=0, weights=[p.share for p in parts])
+    return {"kind": "since", "since": list(range(-before, after)), "gap": mean.tolist(),
+            "each": [{"start": str(panel.times[p.start]), "gap": gap.tolist()} for p, gap in
+                     zip(parts[:SHOWN], gaps, strict=False)], "outcome": panel.data.spec.outcome}

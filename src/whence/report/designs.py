@@ -24,7 +24,7 @@ from whence.report.axes import (
 )
 from whence.report.curves import BOTTOM, LEFT, TOP, frame, upright
 from whence.report.numbers import count, figures
-from whence.report.over_time import double, interrupted, through
+from whence.report.over_time import double, interrupted, since, through
 
 NOTE = BOTTOM + 54.0  # where what the marks mean is written
 STEP = re.compile(r"^([+−-]\d+) periods?$")
@@ -144,4 +144,4 @@ def before_the_start(figure: Mapping[str, Any]) -> str:
                        figure["level"])
 
 
-KINDS = {"discontinuity": discontinuity, "double": double, "interrupted": interrupted}
+KINDS = {"discontinuity": discontinuity, "double": double, "since": since, "interrupted": interrupted}

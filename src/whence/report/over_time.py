@@ -22,7 +22,7 @@ from whence.report.axes import (
     text,
     tick_labels,
 )
-from whence.report.numbers import count, figures
+from whence.report.numbers import MINUS, count, figures
 
 LEFT, LEGEND = 52.0, 12.0
 FIRST = re.compile(r"\d{4}-\d{2}-01")
@@ -61,6 +61,29 @@ def double(shown: Mapping[str, Any]) -> str:
                  "for a treated one"
                  + (f", those of {total} that could be followed about as closely." if total > len(placebos) else "."))
     return picture(lower.start + 40, parts, "The treated and their double", said)
+
+
+def since(shown: Mapping[str, Any]) -> str:
+    """The gaps between treated units, or those that start together, and their doubles by periods since the start, and
+    the mean of these."""
+    steps, gap, each = shown["since"], shown["gap"], shown["each"]
+    across = Axis(float(steps[0]), float(max(steps[-1], steps[0] + 1)), LEFT)
+    bottom = TOP + TALL
+    upward = axis_for([0.0, *gap, *(v for one in each for v in one["gap"])], bottom, TOP)
+    apart = -(-len(steps) // 9)
+    parts = [*_panel(across, upward, f"gap in {shown['outcome']}"),
+             line(across.at(-0.5), upward.end, across.at(-0.5), upward.start, "reference")]
+    parts += [through(across, upward, list(zip(steps, one["gap"], strict=True)), "level") for one in each]
+    parts += [line(LEFT, upward.at(0.0), across.end, upward.at(0.0), "zero"),
+              through(across, upward, list(zip(steps, gap, strict=True)), "whisker main"),
+              line(LEFT, bottom, across.end, bottom, "base"),
+              *(text(across.at(s), bottom + 15, str(s).replace("-", MINUS), "tick middle")
+                for s in steps if s % apart == 0),
+              text((LEFT + across.end) / 2, bottom + 33, "periods since treatment started", "tick middle"),
+              *_legend([("treated less their doubles, mean", "whisker main"), ("each of them", "level")])]
+    said = (f"The gap in {shown['outcome']} between the treated and their doubles, by periods since the start: "
+            f"those of {len(each)} followed one by one, and their mean, {figures(gap[-1])} at the end.")
+    return picture(bottom + 40, parts, "The treated less their doubles", said)
 
 
 def interrupted(shown: Mapping[str, Any]) -> str:
