@@ -70,7 +70,7 @@ def aipw(
     if isinstance(made, Refused):
         return made
     data = made.data
-    scored = [_scores(data, run.outcome, run.propensity) for run in made.runs]
+    scored = [arm_scores(data, run.outcome, run.propensity) for run in made.runs]
     estimates, influence, by_split = combined(data, scored)
     diagnostics = {**made.diagnostics, **by_split}
     if data.spec.quantity == "ATE" and len(data.treatment.arms) == 2:
@@ -88,7 +88,7 @@ def elements(data: Prepared, run: Nuisances, influence: np.ndarray) -> dict[str,
     return interactive_elements(data.outcome - own, treated, chance, influence, data.w, data.clusters)
 
 
-def _scores(data: Prepared, outcome: np.ndarray, propensity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def arm_scores(data: Prepared, outcome: np.ndarray, propensity: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Estimates (m,) and influence values (n, m) of every arm against the first, for one split."""
     arms = range(1, len(data.treatment.arms))
     pairs = [_score(data, outcome, propensity, arm) for arm in arms]

@@ -290,17 +290,17 @@ def _checked(data: Prepared, answer: Answer, found: Calibration, truths: _Truths
     evidence = {"labelled_in_trial": len(truths.labelled), "p_value": p_value, "moves": moves.tolist(),
                 "move_errors": errors.tolist(), "bias": bias.tolist()}
     worst = int(np.abs(bias).argmax())
-    text = (f"On {len(truths.labelled):,} rows of the trial with the truth, {name} moves the prediction by "
-            f"{moves[worst]:.3g} beyond what the truth does (standard error {errors[worst]:.2g})")
+    text = f"On {len(truths.labelled):,} rows of the trial with the truth"
     if p_value < CLEAR and abs(bias[worst]) > PART * error:
         return Refused(
-            "treatment_moves_prediction", f"{text}, which the correction would count as {bias[worst]:.3g} of effect.",
-            evidence, "Use a predictor whose inputs the treatment cannot change but through the outcome, or estimate "
-            "the effect on the rows where the truth is known.")
-    code, then = ("prediction_moved", ", clearly but little") if p_value < CLEAR else ("prediction_checked", "")
-    remarks.append(Remark(
-        code, f"{text}{then}: {abs(bias[worst]):.2g} of bias in the effect, and up to "
-        f"{(abs(moves[worst]) + 2 * errors[worst]) / found.slope:.2g} cannot be ruled out.", (name,), evidence))
+            "treatment_moves_prediction", f"{text}, {name} moves the prediction by {moves[worst]:.3g} beyond what the "
+            f"truth does (standard error {errors[worst]:.2g}), which the correction would count as {bias[worst]:.3g} "
+            "of effect.", evidence, "Use a predictor whose inputs the treatment cannot change but through the outcome, "
+            "or estimate the effect on the rows where the truth is known.")
+    code, how = ("prediction_moved", "little") if p_value < CLEAR else ("prediction_checked", "no more than chance")
+    most = (abs(moves[worst]) + 2 * errors[worst]) / found.slope
+    remarks.append(Remark(code, f"{text}, {name} moves the prediction {how} beyond what the truth does; a bias of up "
+                          f"to {most:.2g} in the effect cannot be ruled out by them.", (name,), evidence))
     return _with(answer, remarks, evidence)
 
 

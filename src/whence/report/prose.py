@@ -9,6 +9,7 @@ from whence.estimation.effect import Effect
 from whence.identification.spec import Condition, Spec
 from whence.report import numbers
 from whence.report.contrasts import of_treatments
+from whence.report.corrected import true_outcome, without_correction
 from whence.report.finding import Finding
 from whence.report.ground import assigned, causal_ground, held_by_time
 from whence.report.numbers import Scale
@@ -131,7 +132,7 @@ def _change(finding: Finding) -> _Change:
     if effect.quantity in QUANTILES:
         which = effect.contrast.removeprefix(f"{spec.treatment}: ").split(",")[0]
         outcome = f"the {which}{'' if which == 'median' else ' quantile'} of {name(spec.outcome)}"
-    return _Change(_cause(effect), outcome, _whom(effect))
+    return _Change(_cause(effect), true_outcome(effect, value) or outcome, _whom(effect))
 
 
 def _cause(effect: Effect) -> str:
@@ -297,6 +298,9 @@ def _other_methods(finding: Finding) -> Point | None:
     written, unit = effect_scale(finding), _unit(finding)
     alike = [a for a in finding.alternatives if unadjusted(a) == unadjusted(effect)]
     raw = [a for a in finding.alternatives if unadjusted(a) and not unadjusted(effect)]
+    if effect.spec.truth is not None and finding.alternatives:
+        plainly = signed(written, finding.alternatives[0].estimate) + unit
+        return Point("Other methods", without_correction(effect, plainly))
     said = []
     if raw:
         said.append(f"Without any adjustment the estimate would be {signed(written, raw[0].estimate)}{unit}.")

@@ -169,8 +169,9 @@ def _by_rows(rows: Rows, target: np.ndarray, fold: int) -> np.ndarray:
     return ols(x, target[use], rows.weights[use]).coefficients
 
 
-def ridge(rows: Rows, target: np.ndarray) -> np.ndarray | None:
-    """Predictions (n,) by ridge regression of standardised columns; None with fewer than three folds.
+def ridge(rows: Rows, target: np.ndarray, scaled: bool = True) -> np.ndarray | None:
+    """Predictions (n,) by ridge regression of columns standardised, or as they are unless ``scaled``; None with fewer
+    than three folds.
 
     The penalty of each fold (one of ``PENALTIES``, beside the sum of squared errors) is the one that predicts best, in
     turn, each of the other folds from the rest of them; errors and fits come from the sums alone.
@@ -185,16 +186,20 @@ def ridge(rows: Rows, target: np.ndarray) -> np.ndarray | None:
         g, c, mass = others(m.gram[rest]), others(m.cross[rest]), others(m.mass[rest])
         loss = np.zeros(len(PENALTIES))
         for at, held in enumerate(rest):
-            beta = _ridge_path(g[at], c[at], mass[at], PENALTIES)
+            beta = _ridge_path(g[at], c[at], mass[at], PENALTIES, scaled)
             fitted = m.gram[held] @ beta
             loss += m.square[held] - 2 * m.cross[held] @ beta + np.einsum("ij,ij->j", beta, fitted)
         chosen = PENALTIES[[int(np.argmin(loss))]]
-        best[fold] = _ridge_path(m.gram[rest].sum(axis=0), m.cross[rest].sum(axis=0), m.mass[rest].sum(), chosen)
+        best[fold] = _ridge_path(m.gram[rest].sum(axis=0), m.cross[rest].sum(axis=0), m.mass[rest].sum(), chosen,
+                                 scaled)
     return rows.predict(best)[:, 0]
 
 
-def _ridge_path(g: np.ndarray, c: np.ndarray, mass: float, penalties: np.ndarray) -> np.ndarray:
-    """Coefficients (p, len(penalties)), intercept first and unpenalised, columns scaled to standard deviation 1."""
+def _ridge_path(
+    g: np.ndarray, c: np.ndarray, mass: float, penalties: np.ndarray, scaled: bool = True
+) -> np.ndarray:
+    """Coefficients (p, len(penalties)), intercept first and unpenalised, columns scaled to standard deviation 1 where
+    ``scaled``."""
     out = np.zeros((len(c), len(penalties)))
     if mass <= 0:
         return out
@@ -202,7 +207,7 @@ def _ridge_path(g: np.ndarray, c: np.ndarray, mass: float, penalties: np.ndarray
     centred = g[1:, 1:] - np.outer(mean, mean) * mass
     spread = np.sqrt(np.maximum(np.diagonal(centred), 0.0) / mass)
     use = spread > 1e-9 * np.sqrt(np.maximum(np.diagonal(g)[1:] / mass, 1e-300))
-    scale = np.where(use, spread, 1.0)
+    scale = np.where(use & scaled, spread, 1.0)
     inside = np.where(use, 1.0, 0.0)
     values, vectors = np.linalg.eigh(centred / np.outer(scale, scale) * np.outer(inside, inside))
     along = vectors.T @ ((c[1:] - mean * c[0]) / scale * inside)
