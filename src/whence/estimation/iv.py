@@ -92,19 +92,39 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covar
     ``partialled``.
     """
     name = chosen(data, covariance, rows="HC1")
-    if len(data.treatment.arms) > 2:
-        return Refused("several_arms", f"The treatment {data.treatment.name!r} has {len(data.treatment.arms)} values "
-                       "that are not numbers; instruments move one quantity.", {"arms": list(data.treatment.arms)},
-                       "Compare two of them: limit the population to these, or make a numeric treatment.")
-    if name == "wild" and (estimator != "2sls" or data.others):
-        return Refused("errors_not_available", "The cluster bootstrap here is that of two-stage least squares with one "
-                       "treatment.", {"estimator": estimator, "treatments": [t.name for t in data.treatments]},
-                       "Use covariance='CR2' or 'CR3'.")
+    refused = _cannot(data, name, estimator)
+    if refused is not None:
+        return refused
     made = partialled(data)
     if isinstance(made, Refused):
         return made
     if data.others:
         return several_moved(data, made, estimator, interval, name, level)
+    answer = _one_moved(data, made, estimator, interval, name, level)
+    if isinstance(answer, Refused) or name != "wild" or answer.interval is not None or data.clusters is None:
+        return answer
+    found = wild_two_stage(made.outcome, made.treatment, made.instruments, made.base, data.clusters, level,
+                           bootstrap_draws, generator(seed, "wild"))
+    return bootstrapped(answer, found, level, data.treatment.step)
+
+
+def _cannot(data: Prepared, name: str, estimator: str) -> Refused | None:
+    t = data.treatment
+    if len(t.arms) > 2:
+        return Refused("several_arms", f"The treatment {t.name!r} has {len(t.arms)} values that are not numbers; "
+                       "instruments move one quantity.", {"arms": list(t.arms)},
+                       "Compare two of them: limit the population to these, or make a numeric treatment.")
+    if name == "wild" and (estimator != "2sls" or data.others):
+        return Refused("errors_not_available", "The cluster bootstrap here is that of two-stage least squares with one "
+                       "treatment.", {"estimator": estimator, "treatments": [t.name for t in data.treatments]},
+                       "Use covariance='CR2' or 'CR3'.")
+    return None
+
+
+def _one_moved(
+    data: Prepared, made: Partialled, estimator: str, interval: str, name: str, level: float
+) -> Answer | Refused:
+    """The answer for one treatment, without the bootstrap."""
     y, d, z = made.outcome, made.treatment, made.instruments
     n, count = z.shape
     q = np.linalg.qr(z)[0]
@@ -138,14 +158,10 @@ def iv(data: Prepared, *, estimator: str = "2sls", interval: str = "auto", covar
     robust = ends is not None and (interval == "anderson_rubin" or (interval == "auto" and strength < STRONG
                                                                     and name != "wild"))
     remarks = (*few, *_remarks(data, diagnostics, robust, interval, ar), *_many(data, diagnostics, estimator))
-    answer = Answer(
+    return Answer(
         data, np.array([step * estimate]), influence, None if data.clusters is not None else np.array([made.df]),
         diagnostics, remarks, interval=ends if robust else None, p_value=ar.p_value if robust else None, errors=errors,
     )
-    if name != "wild" or robust or data.clusters is None:
-        return answer
-    found = wild_two_stage(y, d, z, made.base, data.clusters, level, bootstrap_draws, generator(seed, "wild"))
-    return bootstrapped(answer, found, level, step)
 
 
 def _scaled(ends: tuple[float, float], step: float) -> tuple[float, float]:

@@ -107,11 +107,7 @@ def regression(
         return _small_arm(data, k)
     design = _design(data, controls, interactions)
     if data.n <= design.matrix.shape[1]:
-        return Refused(
-            "more_features_than_rows", f"The model has {design.matrix.shape[1]} columns for {data.n} rows.",
-            {"columns": design.matrix.shape[1], "rows": data.n},
-            "Use fewer controls, degree=1 or interactions=False.",
-        )
+        return _too_many(data, design)
     fit = ols(design.matrix, data.outcome, weights.fit)
     there = fit.kept[design.first : design.first + len(design.effects)]
     if not there.all():
@@ -136,6 +132,13 @@ def regression(
                     (*remarks, *said), errors=errors[1], common=data.spec.quantity == "ATE",
                     labels=tuple(t.name for t in data.treatments) if data.others else None)
     return answer if name != "wild" else with_bootstrap(answer, Linear.of(fit, means), level, bootstrap_draws, seed)
+
+
+def _too_many(data: Prepared, design: _Design) -> Refused:
+    return Refused(
+        "more_features_than_rows", f"The model has {design.matrix.shape[1]} columns for {data.n} rows.",
+        {"columns": design.matrix.shape[1], "rows": data.n}, "Use fewer controls, degree=1 or interactions=False.",
+    )
 
 
 def _left_out(data: Prepared, controls: Features, fit: LinearFit) -> list[Remark]:
