@@ -55,10 +55,10 @@ def test_perfect_ranking_of_normal_effects_reaches_the_integral() -> None:
     flat = quad(lambda q: norm.pdf(norm.ppf(1 - q)), 0, 1)[0]
     assert area == pytest.approx(0.9032, abs=5e-5)
     rng = np.random.default_rng(4)
-    tau = rng.normal(1, 1, 20_000)
-    found = rate(tau + rng.normal(size=len(tau)), tau, draws=100)
-    assert abs(found.autoc.estimate - area) < 2 * found.autoc.standard_error < 0.05
-    assert abs(found.qini.estimate - flat) < 2 * found.qini.standard_error < 0.02
+    tau = rng.normal(1, 1, 10_000)
+    found = rate(tau + rng.normal(size=len(tau)), tau, draws=60)
+    assert abs(found.autoc.estimate - area) < 2 * found.autoc.standard_error < 0.06
+    assert abs(found.qini.estimate - flat) < 2 * found.qini.standard_error < 0.03
 
 
 def test_half_samples_give_the_error_of_the_influence_function() -> None:
@@ -66,7 +66,7 @@ def test_half_samples_give_the_error_of_the_influence_function() -> None:
     them): its error is the standard deviation of that over the root of n."""
     rng = np.random.default_rng(5)
     scores, order = rng.normal(size=4000), rng.normal(size=4000)
-    found = rate(scores, order, draws=2000)
+    found = rate(scores, order, draws=1500)
     share = (np.argsort(np.argsort(-order)) + 1) / 4000
     value = (np.log(1 / share) - 1) * (scores - scores.mean())
     assert found.autoc.standard_error == pytest.approx(value.std() / np.sqrt(4000), rel=0.06)

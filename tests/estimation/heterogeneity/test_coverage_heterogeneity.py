@@ -1,7 +1,7 @@
 """Coverage of projection, groups, RATE, uplift and policy value; size and power of RATE where priorities are learned.
 
 Doubly robust scores of a randomised trial, nuisances and priorities by least squares, the priorities on earlier folds.
-300 sets (1.26 % Monte Carlo error), 92 to 98 %; the quick test 40 sets, three errors. The truth of what was learned is
+300 sets (1.26 % Monte Carlo error), 92 to 98 %; the quick test 25 sets, three errors. The truth of what was learned is
 known in closed form: features are normal and the effect is linear in them.
 """
 
@@ -140,7 +140,7 @@ def test_coverage(what: str, setting: str) -> None:
 
 @pytest.mark.parametrize("what", ["groups", "rate", "policy"])
 def test_coverage_quickly(what: str) -> None:
-    assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 40) <= share_covered(what, "easy", 40)
+    assert 0.95 - 3 * np.sqrt(0.95 * 0.05 / 25) <= share_covered(what, "easy", 25)
 
 
 def t_of_autoc(slope: float, seed: int) -> float:
@@ -158,6 +158,11 @@ def test_rate_finds_nothing_where_there_is_nothing() -> None:
     assert 0.03 <= np.mean(np.abs(t) > 1.96) <= 0.08
 
 
+@pytest.mark.slow
 def test_rate_finds_what_there_is() -> None:
-    """AUTOC / SE > 3 in at least 90 % of sets with the effect 1 + x0."""
-    assert np.mean([t_of_autoc(1.0, s) > 3 for s in range(10)]) >= 0.9
+    """AUTOC / SE > 3 in at least 90 % of 50 sets with the effect 1 + x0."""
+    assert np.mean([t_of_autoc(1.0, s) > 3 for s in range(50)]) >= 0.9
+
+
+def test_rate_finds_what_there_is_quickly() -> None:
+    assert min(t_of_autoc(1.0, s) for s in range(2)) > 3
