@@ -24,7 +24,7 @@ from whence.identification.spec import Condition, Spec
 
 ROWS = 300
 # Less work of the same kind, for methods with such a parameter.
-QUICK = {"n_splits": 2, "n_folds": 2, "replicates": 99}
+QUICK = {"n_splits": 2, "n_folds": 2, "replicates": 99, "trees": 60}
 KINDS = {"dose": "binary", "site": "categorical", "age": "continuous", "income": "continuous", "score": "continuous",
          "grade": "ordinal"}
 
@@ -63,6 +63,8 @@ AT_CUTOFF = Spec("rdd", ("dose",), ("score",), controls=("age",), running_variab
 OVER_TIME = Spec("did", ("dose",), ("score",), controls=("income",), time="grade", unit="age")
 ONE_SERIES = Spec("interrupted_series", ("dose",), ("score",), controls=("income",), time="age")
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
+STOOD_FOR = Spec("proximal", ("dose",), ("score",), controls=("income",), treatment_proxies=("age",),
+                 outcome_proxies=("grade",))
 SHIFTED = Spec("iv", ("income", "grade"), ("score",), instruments=("site", "age"), controls=("dose",))
 IN_NETWORK = Spec("interference", ("dose",), ("score",), controls=("income",), unit="age", neighbours="site")
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
@@ -72,11 +74,12 @@ OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv"
        "dose_response": Spec("adjustment", ("age",), ("score",), controls=("income", "site")),
        **dict.fromkeys(("twfe", "group_time", "imputation", "stacked", "local_projection", "sun_abraham", "switchers"),
                        OVER_TIME),
+       "mediation": SPEC.replace(quantity="NDE", mediators=("grade",)),
        "interrupted_series": ONE_SERIES, "structural_series": ONE_SERIES,
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "measured_outcome": SPEC.replace(truth="grade"),
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "invalid_instrument": BY_LOT, "interference": IN_NETWORK,
-       "invariant_augmentation": SHIFTED,
+       "invariant_augmentation": SHIFTED, "proximal": STOOD_FOR,
        "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
@@ -96,6 +99,8 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
 
     table = by_rule(table) if card.name == "rdd" else table
     table = with_truths(table) if OWN.get(card.name, SPEC).truth else table
+    if OWN.get(card.name, SPEC) is STOOD_FOR:
+        table = stood_for(table)
     if OWN.get(card.name, SPEC) is SHIFTED:
         table = shifted(table)
     if OWN.get(card.name, SPEC) is IN_NETWORK:
@@ -113,6 +118,13 @@ def by_period(table: Table) -> Table:
     dose = (rows % 6 >= np.array([3, 4, 9])[rows // 6 % 3]).astype(np.int32)
     made = [Column("age", "continuous", rows // 6 + 0.0), Column("grade", "continuous", rows % 6 + 0.0),
             Column("dose", "binary", dose, (0, 1))]
+    return functools.reduce(lambda t, column: t.replace(column), made, table)
+
+
+def stood_for(table: Table) -> Table:
+    """The table with age and grade as noisy copies of one hidden number."""
+    drawn = np.random.default_rng(4).normal(size=(3, table.n_rows))
+    made = [Column("age", "continuous", drawn[0] + drawn[1]), Column("grade", "continuous", drawn[0] + drawn[2])]
     return functools.reduce(lambda t, column: t.replace(column), made, table)
 
 
@@ -162,6 +174,12 @@ def _bounds(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
     return bounds(table, SPEC.replace(controls=("site",)), card.name, seed, **params)
 
 
+def _heterogeneity(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
+    from whence.estimation.conditional import conditional
+
+    return conditional(table, SPEC, card.name, None, seed, **params)
+
+
 def _check(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
     from whence.estimation.estimate import estimate
     from whence.graphs.build import graph
@@ -194,8 +212,8 @@ def _score(card: Card, table: Table, seed: int, params: dict[str, Any]) -> Any:
             for parents in ((), *((other,) for other in names if other != child))}
 
 
-RUNNERS = {"estimation": _estimation, "bounds": _bounds, "check": _check, "discovery": _discovery,
-           "independence_test": _independence, "score": _score}
+RUNNERS = {"estimation": _estimation, "heterogeneity": _heterogeneity, "bounds": _bounds, "check": _check,
+           "discovery": _discovery, "independence_test": _independence, "score": _score}
 
 @pytest.fixture(scope="session")
 def run() -> Callable[..., Any]:

@@ -177,6 +177,7 @@ BAD_SPEC = Spec("adjustment", ("dose",), ("score",), controls=("age", "income"))
 BAD_SPECS = {
     "iv": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "partially_linear_iv": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
+    "mediation": Spec("adjustment", ("dose",), ("score",), quantity="NIE", mediators=("age",), controls=("income",)),
     "late": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "invalid_instrument": Spec("iv", ("score",), ("age",), controls=("income",), instruments=("dose",)),
     "frontdoor": Spec("frontdoor", ("dose",), ("score",), mediators=("age",), controls=("income",)),

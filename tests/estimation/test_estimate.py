@@ -157,8 +157,9 @@ def test_any_source_the_reader_takes(sample, spec):
     assert effect.estimate == pytest.approx(estimate(s.table, spec(), "regression").estimate)
 
 
-def test_a_part_of_an_effect_has_no_estimator_yet() -> None:
+def test_a_part_of_an_effect_within_levels_has_no_estimator() -> None:
     from whence.identification.mediation import mediation
 
-    answer = estimate({"x": [0, 1], "m": [0, 1], "y": [0, 1]}, mediation("x --> m; m --> y; x --> y", "x", "y", "m"))
+    drawn = mediation("x --> m; m --> y; x --> y; w --> y", "x", "y", "m", given="w")
+    answer = estimate({"x": [0, 1], "m": [0, 1], "y": [0, 1]}, drawn)
     assert isinstance(answer, Refused) and answer.code == "no_estimator" and "natural direct effect" in answer.reason

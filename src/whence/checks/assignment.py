@@ -55,7 +55,7 @@ def assignment(
     experiments. Raises ``WhenceError`` for unknown parameters and for tables that are not the effect's.
     """
     p = CARD.checked(params)
-    s = setting(table, effect)
+    s = setting(table, effect, parts=True)
     if not s.randomised:
         return does_not_apply(CARD, "The treatment was not drawn by lot.")
     if not s.arms:

@@ -95,7 +95,7 @@ def balance(
     Raises ``WhenceError`` for unknown parameters and for tables that are not the effect's.
     """
     threshold = CARD.checked(params)["threshold"]
-    s = setting(table, effect)
+    s = setting(table, effect, parts=True)
     if not s.arms:
         return does_not_apply(CARD, "The treatment is a quantity, so there are no two groups to compare.")
     if not s.labels:

@@ -97,7 +97,7 @@ def overlap(
     Raises ``WhenceError`` for unknown parameters and for tables that are not the effect's.
     """
     p = CARD.checked(params)
-    s = setting(table, effect)
+    s = setting(table, effect, parts=True)
     if not s.arms:
         return does_not_apply(CARD, "The treatment is a quantity, so there are no two groups to compare.")
     if s.randomised:

@@ -18,9 +18,9 @@ from whence.graphs.graph import Graph
 # The order in which a reader wants them; a new check comes after these, by name.
 ORDER = (
     "balance", "assignment", "attrition", "overlap", "placebo", "dropped", "specification_curve", "robustness",
-    "omitted_variable", "evalue", "tipping_point", "rosenbaum", "marginal_sensitivity", "negative_control",
-    "implications", "instrument", "sorting", "cutoff_choices", "pretrends", "honest_trends", "donor_choices",
-    "series_choices",
+    "omitted_variable", "mediator_confounding", "evalue", "tipping_point", "rosenbaum", "marginal_sensitivity",
+    "negative_control", "implications", "instrument", "sorting", "cutoff_choices", "pretrends", "honest_trends",
+    "donor_choices", "series_choices",
 )
 
 

@@ -15,6 +15,7 @@ from whence.estimation.effect import Effect
 from whence.estimation.measured_outcome import corrected_outcome
 from whence.estimation.overlap import balancing_weights
 from whence.estimation.prepare import Prepared, prepare
+from whence.identification.spec import PARTS
 from whence.stats.features import features, independent
 from whence.stats.logit import logit
 
@@ -103,8 +104,9 @@ class Setting:
         return [np.array([j for j, source in enumerate(self.sources) if source == name]) for name in names]
 
 
-def setting(table: Table, effect: Effect, several: bool = False) -> Setting:
+def setting(table: Table, effect: Effect, several: bool = False, parts: bool = False) -> Setting:
     """The data behind ``effect`` in ``table``. several: whether the check can do with several treatments at once.
+    parts: whether it looks at the groups alone, so it can do with a part of an effect or a time that may be cut off.
 
     Raises ``WhenceError``: ``other_table`` when the effect was estimated on other data, ``combined_effect``
     for a sum or difference of effects, ``not_a_comparison`` for a front door or a formula, or for several treatments,
@@ -120,6 +122,10 @@ def setting(table: Table, effect: Effect, several: bool = False) -> Setting:
         raise WhenceError("This check looks at groups compared given controls; the effect was found in another way.",
                           code="not_a_comparison", value=effect.spec.strategy, allowed=("rct", "adjustment"),
                           hint="The check of implied independences asks whether the data agree with the graph.")
+    if not parts and (effect.spec.quantity in PARTS or effect.spec.event is not None):
+        raise WhenceError("This check compares mean outcomes of groups; the effect is "
+                          + ("a part of one." if effect.spec.quantity in PARTS else "on a time that may be cut off."),
+                          code="not_a_comparison", value=effect.spec.quantity, allowed=("ATE", "ATT", "ATC"))
     first, *others = effect.spec.treatments
     if others and not several:
         raise WhenceError("This check looks at the groups of one treatment, and here are several.",

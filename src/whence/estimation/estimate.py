@@ -28,13 +28,14 @@ from whence.estimation.plugin import formula, formula_columns
 from whence.estimation.prepare import Prepared, prepare
 from whence.estimation.simultaneous import simultaneous
 from whence.estimation.treatment import code_treatment
-from whence.identification.mediated import NAMES, Mediated
-from whence.identification.spec import Spec
+from whence.identification.mediated import NAMES
+from whence.identification.spec import PARTS, Spec
 
 if TYPE_CHECKING:
     from whence.identification.identify import Identified, NotIdentified
 
 COMMON = "One row's treatment does not affect another row's outcome."
+BEYOND = (*PARTS, "RMST")  # quantities that more than the treatment's lot decides
 APART = "The effect of each treatment is the same whatever values the other treatments have."
 
 
@@ -106,9 +107,9 @@ def _prepared(table: Table, asked: Spec, method: str) -> Prepared | Refused:
         if isinstance(coded, Refused) and coded.code == "treatment_constant":
             return coded
     if asked.graph is not None and asked.strategy in COMPARING:
-        spoiled = _spoiled(asked)
-        if spoiled is not None:
-            return spoiled
+        refusal = spoiled(asked)
+        if refusal is not None:
+            return refusal
     completed = with_formula_columns(asked)
     if isinstance(completed, Refused):
         return completed
@@ -119,11 +120,14 @@ def _prepared(table: Table, asked: Spec, method: str) -> Prepared | Refused:
     return data if determined is None else determined
 
 
-def _spoiled(spec: Spec) -> Refused | None:
+def spoiled(spec: Spec) -> Refused | None:
     """Controls that the spec's own graph forbids."""
     from whence.graphs.build import graph
+    from whence.identification.mediation_adjustment import spoiled
     from whence.identification.post_treatment import post_treatment
 
+    if spec.quantity in PARTS and spec.mediators:
+        return spoiled(graph(spec.graph), spec.treatment, spec.outcome, spec.mediators, spec.quantity, spec.controls)
     return post_treatment(graph(spec.graph), spec.treatments, spec.outcomes, spec.controls)
 
 
@@ -141,11 +145,6 @@ def as_spec(given: Any) -> Spec | Refused:
         return Spec.from_dict(given)
     if hasattr(given, "to_spec"):
         return given.to_spec()
-    if isinstance(given, Mediated):
-        return Refused("no_estimator", f"The {NAMES[given.quantity]} is identified, but there is no estimator of "
-                       "parts of an effect yet.", {"quantity": given.quantity},
-                       "Evaluate its formula on a table of counts with .distribution(), .effects() or "
-                       ".controlled_effect().")
     if hasattr(given, "witness") and hasattr(given, "reason"):
         return Refused("not_identified", given.reason, {"witness": given.witness}, getattr(given, "remedy", ""))
     raise WhenceError(
@@ -165,6 +164,9 @@ def with_formula_columns(spec: Spec) -> Spec | Refused:
     if spec.strategy == "iv" and not spec.instruments:
         raise WhenceError("This design needs its instruments.", code="missing_role", value="instruments",
                           hint="Name them in the spec: instruments=(...).")
+    if spec.quantity in PARTS and not spec.mediators:
+        raise WhenceError(f"The {NAMES[spec.quantity]} needs its mediators.", code="missing_role", value="mediators",
+                          hint="Name them in the spec: mediators=(...).")
     if spec.strategy != "id":
         return spec
     found = formula(spec)
@@ -237,5 +239,6 @@ def _design(spec: Spec, card: Card) -> tuple[str, ...]:
 
 
 def _own(card: Card, spec: Spec) -> tuple[str, ...]:
-    """The method's assumptions beyond the design's: an experiment needs none of the modelling ones."""
-    return () if spec.strategy == "rct" else card.assumptions[1:]
+    """The method's assumptions beyond the design's: an experiment needs none of the modelling ones, unless the question
+    goes beyond what was drawn by lot."""
+    return () if spec.strategy == "rct" and spec.quantity not in BEYOND else card.assumptions[1:]

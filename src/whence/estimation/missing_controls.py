@@ -6,7 +6,7 @@ import numpy as np
 
 from whence.core.result import Refused, Remark
 from whence.data.table import Table
-from whence.identification.spec import Spec
+from whence.identification.spec import PARTS, Spec
 
 KEEPING = ("rct", "adjustment", "iv")  # strategies whose methods see controls only as design columns
 NAMED = 5  # controls named in a sentence
@@ -17,9 +17,11 @@ def handling(spec: Spec) -> str:
 
     In an experiment a missing value is one more thing known before treatment, whatever made it missing, so keeping
     the rows with an indicator costs nothing and cannot bias (Zhao and Ding 2022). Elsewhere it may hide what decided
-    the treatment, so nothing is assumed that was not asked for.
+    the treatment, so nothing is assumed that was not asked for; nor for parts of an effect, whose mediators nobody
+    drew by lot.
     """
-    return spec.missing_controls or ("indicator" if spec.strategy == "rct" else "drop")
+    drawn = spec.strategy == "rct" and spec.quantity not in PARTS
+    return spec.missing_controls or ("indicator" if drawn else "drop")
 
 
 def required_controls(spec: Spec) -> tuple[str, ...]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from whence.core.result import Refused, Remark
 from whence.estimation.prepare import Prepared
+from whence.identification.spec import PARTS
 
 LOW = 0.02  # a probability below this part of the arm's share counts as no chance of being in the arm
 CONFIDENCE = 0.99  # with which a group is said to be hardly ever in an arm
@@ -16,7 +17,8 @@ WARNED_SHARE = 0.02
 FEWEST = 5.0  # effective rows an arm's weighted mean must rest on (when it has at least 25)
 WARNED_PART = 0.1  # effective rows as a part of the arm's rows
 TINY = 1e-12  # smallest chance divided by
-LIKE = {"QTE": "ATE", "QTT": "ATT"}  # quantities about the same people
+# Quantities about the same people.
+LIKE = {"QTE": "ATE", "QTT": "ATT", "RMST": "ATE"} | dict.fromkeys(PARTS, "ATE")
 
 
 def target_density(quantity: str, arm: int, probabilities: np.ndarray) -> np.ndarray:

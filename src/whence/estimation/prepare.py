@@ -16,7 +16,7 @@ from whence.estimation.calibration import calibration_only
 from whence.estimation.copies import copied
 from whence.estimation.missing_controls import filled, not_available, required_controls
 from whence.estimation.treatment import Treatment, affirmative, canonical, code_treatments
-from whence.identification.spec import Condition, Spec
+from whence.identification.spec import PARTS, Condition, Spec
 from whence.stats.covariance import Dependence
 from whence.stats.features import Features, codes_of, features, independent, level_codes, plain
 
@@ -92,8 +92,9 @@ def prepare(table: Table, spec: Spec) -> Prepared | Refused:
     """Choose the rows, code treatment and outcome, and check what every estimator needs.
 
     Rows: those in the population with no missing value in treatment, outcome, controls (unless the spec or the design
-    keeps rows that lack one, see ``missing_controls``), mediators (front door), the formula's columns (ID), instruments
-    (IV), strata, cluster and weights; lost rows, and those kept with a gap, are counted by column in remarks.
+    keeps rows that lack one, see ``missing_controls``), mediators (front door, parts of effects), the formula's
+    columns (ID), instruments (IV), strata, cluster and weights; lost rows, and those kept with a gap, are counted by
+    column in remarks.
     Refused, with evidence: ``no_rows``, ``treatment_constant``, ``outcome_constant``, ``outcome_not_numeric``,
     ``infinite_values``, ``out_of_scale``, ``small_arm``, ``too_few_clusters``, ``bad_weights``,
     ``control_is_treatment``, ``control_is_outcome``, ``missing_controls_not_available``, ``several_outcomes``,
@@ -250,6 +251,8 @@ def _between(spec: Spec) -> tuple[str, ...]:
     between |= dict.fromkeys(OVER_TIME, over_time)
     between["interference"] = () if spec.unit is None else (spec.unit,)
     between["proximal"] = (*spec.treatment_proxies, *spec.outcome_proxies)
+    if spec.quantity in PARTS:
+        return spec.mediators
     return between.get(spec.strategy, ())
 
 

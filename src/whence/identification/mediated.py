@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import html
 import types
 from collections.abc import Iterable, Mapping, Sequence
@@ -10,12 +11,13 @@ from typing import Any
 
 import numpy as np
 
-from whence.core.errors import WhenceError
-from whence.core.result import fields_to_plain, to_plain
+from whence.core.errors import WhenceError, unknown_name
+from whence.core.result import Refused, fields_to_plain, to_plain
 from whence.graphs.graph import Graph
 from whence.identification.expression import Expression, second
 from whence.identification.joint import averaged, checked_joint, checked_levels
 from whence.identification.reasons import joined
+from whence.identification.spec import Spec
 
 NAMES = {
     "CDE": "controlled direct effect", "NDE": "natural direct effect", "NIE": "natural indirect effect",
@@ -70,6 +72,34 @@ class Mediated:
     zero: bool = False
     labels: Mapping[tuple[str, str], str] = field(default_factory=dict, repr=False, metadata={"plain": False})
     total_expression: Expression | None = field(default=None, repr=False)
+
+    def to_spec(self, **changes: Any) -> Spec | Refused:
+        """The spec that estimates this part of the effect, with ``changes`` to its fields.
+
+        Refused: ``no_estimator`` where the formula is not the usual one with controls (``mediation_adjustment``),
+        within levels (``given``) and for several outcomes; ``nothing_to_estimate`` for what is zero by the graph.
+        Raises ``WhenceError`` (``unknown_field``).
+        """
+        from whence.identification.mediation_adjustment import controls_for
+
+        allowed = [f.name for f in dataclasses.fields(Spec)]
+        for name in changes:
+            if name not in allowed:
+                raise unknown_name("spec field called", name, allowed, code="unknown_field")
+        by_hand = "Evaluate its formula on a table of counts with .distribution(), .effects() or .controlled_effect()."
+        if self.zero:
+            return Refused("nothing_to_estimate", f"The {_of(self)} is zero by the graph.", {"quantity": self.quantity},
+                           "Ask with a graph in which there is such a path.")
+        plain = not self.given and len(self.outcome) == 1
+        controls = controls_for(self.graph, self.treatment, self.outcome[0], self.mediators, self.quantity
+                                ) if plain else None
+        if controls is None:
+            return Refused("no_estimator", f"The {_of(self)} is identified, but not by adjusting for one set of "
+                           "controls, and there is no estimator for its formula.", {"quantity": self.quantity}, by_hand)
+        base: dict[str, Any] = {
+            "strategy": "adjustment", "treatments": (self.treatment,), "outcomes": self.outcome, "controls": controls,
+            "quantity": self.quantity, "mediators": self.mediators, "assumptions": self.assumptions}
+        return Spec(**(base | changes))
 
     def distribution(self, joint: np.ndarray, names: Iterable[str], do: Mapping[str, int] | int,
                      through: int | None = None) -> np.ndarray:

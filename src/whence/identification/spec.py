@@ -18,6 +18,7 @@ Strategy = Literal[
     "interrupted_series", "longitudinal", "interference", "proximal",
 ]
 Quantity = Literal["ATE", "ATT", "ATC", "ATO", "LATE", "CATE", "QTE", "QTT", "RMST", "CDE", "NDE", "NIE", "TDE", "TIE"]
+PARTS = ("CDE", "NDE", "NIE", "TDE", "TIE")  # of an effect, past mediators or through them
 MissingControls = Literal["drop", "indicator", "impute"]
 Scalar = bool | int | float | str
 # Other names in use for a strategy.
@@ -121,7 +122,7 @@ class Spec:
         roles = {"treatment": self.treatments, "outcome": self.outcomes, "control": self.controls,
                  "instrument": self.instruments, "stand-in for the treatment's side": self.treatment_proxies,
                  "stand-in for the outcome's side": self.outcome_proxies}
-        if self.strategy == "frontdoor":
+        if self.strategy == "frontdoor" or self.quantity in PARTS:
             roles["mediator"] = self.mediators
         seen: dict[str, str] = {}
         for role, names in roles.items():

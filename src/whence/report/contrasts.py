@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from whence.estimation.effect import Effect
+from whence.identification.spec import PARTS
 from whence.report import numbers
 from whence.report.numbers import Scale
+from whence.report.text import name
 
 
 def of_treatments(effect: Effect) -> bool:
@@ -23,3 +25,13 @@ def scales(effect: Effect, common: Scale) -> list[Scale]:
     if not of_treatments(effect):
         return [common] * len(effect.comparisons)
     return [numbers.scale(c.standard_error, (c.estimate, *c.interval), common.percent) for c in effect.comparisons]
+
+
+def way(effect: Effect) -> str:
+    """Past the mediators, through them, or with them set; nothing for a whole effect."""
+    if effect.quantity not in PARTS:
+        return ""
+    if effect.quantity == "CDE":
+        return f" with {effect.contrast.split(', ', 1)[1]} for everybody,"
+    through = numbers.listed(map(name, effect.spec.mediators), most=10)
+    return f" {'through' if effect.quantity in ('NIE', 'TIE') else 'past'} {through},"

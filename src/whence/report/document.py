@@ -32,6 +32,12 @@ QUANTITIES = {
     "CATE": "average effect over the group described",
     "ATO": "average effect over those who could have been in either group",
     "QTE": "difference between the quantiles of the outcome, everybody treated and nobody treated",
+    "NDE": "average effect past the mediators, which stay as they are without treatment",
+    "TDE": "average effect past the mediators, which stay as they are with treatment",
+    "NIE": "average effect through the mediators alone, without treatment otherwise",
+    "TIE": "average effect through the mediators alone, with treatment otherwise",
+    "CDE": "average effect with the mediators set to the same values for everybody",
+    "RMST": "difference of the mean times until the event, counted up to the horizon",
     "QTT": "difference between the quantiles of the outcome of the treated, treated and untreated",
 }
 USED_ALREADY = ("role_control", "role_mediator", "role_formula", "strategy", "excluded")  # said beside the graph

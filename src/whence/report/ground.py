@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from whence.estimation.effect import Effect
 from whence.estimation.prepare import OVER_TIME
+from whence.identification.spec import PARTS
 from whence.report import numbers
 from whence.report.contrasts import of_treatments
 from whence.report.text import name
@@ -23,6 +24,8 @@ def assigned(effect: Effect) -> str:
 def causal_ground(effect: Effect) -> str:
     """Why the number may be read as caused by the treatment."""
     treatment, controls = name(effect.spec.treatment), effect.spec.controls
+    if effect.spec.quantity in PARTS:
+        return _of_parts(effect)
     if effect.spec.strategy == "rct":
         extra = (f" The {numbers.count(len(controls), 'control')} only sharpen the estimate." if len(controls) > 1
                  else " The control only sharpens the estimate." if controls else "")
@@ -45,6 +48,15 @@ def causal_ground(effect: Effect) -> str:
                 "only if every arrow that the graph leaves out is truly absent. The data cannot prove that.")
     if effect.spec.strategy in OVER_TIME or effect.spec.strategy in ("rdd", "iv"):
         return _by_design(effect)
+    if effect.spec.strategy == "proximal":
+        sides = [numbers.listed(map(name, names), most=10)
+                 for names in (effect.spec.treatment_proxies, effect.spec.outcome_proxies)]
+        return (f"{assigned(effect)} not assigned by chance, and what nobody recorded may affect both it and "
+                f"{name(effect.spec.outcome)}. {sides[0]} and {sides[1]} stand for that. The number is its effect only "
+                f"if {sides[0]} {_says(effect.spec.treatment_proxies, 'has', 'have')} nothing else to do with "
+                f"{name(effect.spec.outcome)}, {treatment} does not affect {sides[1]}, and "
+                f"{_says(effect.spec.outcome_proxies, 'this responds', 'these respond')} to all that is hidden. The "
+                "data cannot prove that.")
     if effect.spec.strategy == "interference":
         alike = f", among those alike in {numbers.listed(map(name, controls), most=10)} and in what their neighbours " \
                 "are like in it," if controls else ""
@@ -60,6 +72,27 @@ def causal_ground(effect: Effect) -> str:
     return (f"{assigned(effect)} not assigned by chance. The {number} only if, among those alike in "
             f"{numbers.listed(map(name, controls), most=10)}, nothing else affects both {it} and "
             f"{name(effect.spec.outcome)}. The data cannot prove that.")
+
+
+def _of_parts(effect: Effect) -> str:
+    """Why a part of an effect may be read as one: chance decides no mediator."""
+    treatment, outcome = name(effect.spec.treatment), name(effect.spec.outcome)
+    through = numbers.listed(map(name, effect.spec.mediators), most=10)
+    by_lot = effect.spec.strategy == "rct"
+    alike = numbers.listed(map(name, effect.spec.controls), most=10)
+    among = f", among those alike in {alike}," if alike else ""
+    start = (f"{assigned(effect)} assigned at random, but {through} followed of itself." if by_lot else
+             f"Neither {treatment} nor {through} was assigned by chance.")
+    both = f"{through} and {outcome}" if by_lot else f"two of {treatment}, {through} and {outcome}"
+    more = "" if effect.spec.quantity == "CDE" else (
+        f" It also takes for granted that what {through} would be under one value of {treatment} has nothing to do "
+        "with how the outcome would respond under the other, which no experiment can test.")
+    return (f"{start} The number is this part of the effect only if{among} nothing else affects {both}, what follows "
+            f"from {treatment} included, and {through} came before {outcome}. The data cannot prove that.{more}")
+
+
+def _says(names: tuple[str, ...], one: str, several: str) -> str:
+    return one if len(names) == 1 else several
 
 
 def _by_design(effect: Effect) -> str:

@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass
 
 from whence.estimation.effect import Effect
-from whence.identification.spec import Condition, Spec
+from whence.identification.spec import PARTS, Condition, Spec
 from whence.report import numbers
-from whence.report.contrasts import of_treatments
+from whence.report.contrasts import of_treatments, way
 from whence.report.corrected import true_outcome, without_correction
 from whence.report.finding import Finding
 from whence.report.ground import assigned, causal_ground, held_by_time
@@ -165,6 +165,8 @@ def arms_of(effect: Effect) -> tuple[str, str] | None:
     label = effect.contrast.removeprefix(head).split(", where ")[0]
     if effect.quantity in QUANTILES and effect.diagnostics.get("quantiles"):
         label = str(effect.diagnostics["quantiles"][0]["comparison"])
+    if effect.quantity in PARTS:
+        label = str(effect.diagnostics["comparison"])
     parts = label.split(" vs ")
     return (parts[0], parts[1]) if effect.contrast.startswith(head) and len(parts) == 2 else None
 
@@ -181,10 +183,11 @@ def _whom(effect: Effect) -> str:
         "QTE": "everybody in the data",
         "QTT": f"those with {name(effect.spec.treatment)} = {name(arms[0])}" if arms else "those treated",
         "CATE": "those described",
+        **dict.fromkeys((*PARTS, "RMST"), "everybody in the data"),
     }
     where = population(effect.spec)
     over = "among" if effect.quantity in QUANTILES else "on average over"
-    return f" {over} {groups[effect.quantity]}" + (f" with {where}" if where else "")
+    return f"{way(effect)} {over} {groups[effect.quantity]}" + (f" with {where}" if where else "")
 
 
 def population(spec: Spec) -> str:
