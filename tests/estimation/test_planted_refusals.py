@@ -225,3 +225,30 @@ def test_bounds_of_other_quantities():
     ball = bounds(table, spec.replace(quantity="ATT"), "propensity_ball", lowest=-9.0, highest=9.0)
     for answer in (bounds(table, spec), ball):
         assert isinstance(answer, Refused) and answer.code == "quantity_not_available" and answer.remedy
+
+
+def panel(starts, periods, per=6):
+    """Units that start at these periods, the same number of each; a start beyond the last period never comes."""
+    rng = np.random.default_rng(11)
+    start = np.repeat(np.array(starts), per)
+    unit, time = np.meshgrid(np.arange(len(start)), np.arange(periods), indexing="ij")
+    on = (time >= start[:, None]).astype(int)
+    y = rng.normal(size=(len(start), 1)) + 0.3 * time + on + rng.normal(size=on.shape)
+    return {"u": unit.ravel(), "day": time.ravel(), "t": on.ravel(), "y": y.ravel(), "group": np.repeat(start, periods)}
+
+
+@pytest.mark.parametrize("method", ["imputation", "switchers"])
+def test_a_start_while_all_others_are_treated(method):
+    answer = estimate(panel((0, 3), 6), Spec("did", ("t",), ("y",), time="day", unit="u"), method)
+    assert isinstance(answer, Refused) and answer.code == "no_comparison" and answer.remedy
+
+
+def test_two_periods_without_units():
+    data = panel((1, 9), 2)
+    flag = (data["group"] < 9).astype(int)
+    dose = flag * (1.5 + data["u"] % 3)
+    spec = Spec("did", ("t",), ("y",), time="day")
+    for given, asked, code in ((flag, spec.replace(strategy="synthetic_control"), "no_unit"),
+                               (dose, spec, "groups_unknown")):
+        answer = estimate(data | {"t": given}, asked)
+        assert isinstance(answer, Refused) and answer.code == code and answer.remedy
