@@ -36,6 +36,8 @@ _PUBLIC = {
     "Spec": "whence.identification.spec",
     "estimate": "whence.estimation.estimate",
     "Effect": "whence.estimation.effect",
+    "conditional": "whence.estimation.conditional",
+    "Conditional": "whence.estimation.heterogeneity.people",
     "bounds": "whence.estimation.bounds",
     "Bounds": "whence.estimation.bounds",
     "Refused": "whence.core.result",
@@ -66,8 +68,10 @@ if TYPE_CHECKING:
     from whence.discovery.posterior import posterior as posterior
     from whence.estimation.bounds import Bounds as Bounds
     from whence.estimation.bounds import bounds as bounds
+    from whence.estimation.conditional import conditional as conditional
     from whence.estimation.effect import Effect as Effect
     from whence.estimation.estimate import estimate as estimate
+    from whence.estimation.heterogeneity.people import Conditional as Conditional
     from whence.graphs.build import graph as graph
     from whence.graphs.claims import claims as claims
     from whence.graphs.classes import ADMG as ADMG

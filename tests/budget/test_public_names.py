@@ -14,6 +14,7 @@ CHECKED_ELSEWHERE = {
     "read": "roles: an unknown one is refused, see below",
     "discover": "the method's parameters: the card refuses unknown ones",
     "estimate": "the method's parameters: the card refuses unknown ones",
+    "conditional": "the method's parameters: the card refuses unknown ones",
     "bounds": "the method's parameters: the card refuses unknown ones",
 }
 NAMES = [name for name in whence.__all__ if name != "__version__"]
@@ -57,6 +58,8 @@ def test_keyword_arguments_checked_elsewhere_are_refused() -> None:
         whence.discover(whence.read(data), method="pc", nonsense=1)
     with pytest.raises(whence.WhenceError, match="nonsense"):
         whence.estimate(whence.read(data), whence.Spec("rct", ("t",), ("y",)), nonsense=1)
+    with pytest.raises(whence.WhenceError, match="nonsense"):
+        whence.conditional(whence.read(data), whence.Spec("rct", ("t",), ("y",)), nonsense=1)
     with pytest.raises(whence.WhenceError, match="nonsense"):
         whence.bounds(whence.read(data), whence.Spec("rct", ("t",), ("y",)), nonsense=1)
 

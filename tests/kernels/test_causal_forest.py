@@ -57,7 +57,7 @@ def test_any_number_of_threads_gives_the_same_bits():
 
 
 def test_a_row_is_predicted_by_trees_that_did_not_see_its_cluster():
-    """Outcomes that are noise shared by a cluster: what others say of it knows nothing of it, but that it is left out."""
+    """Outcomes that are noise shared by a cluster: what the others say of it knows only that it was left out."""
     rng = np.random.default_rng(6)
     cluster = np.repeat(np.arange(60), 4)
     x = rng.standard_normal((60, 2))[cluster]

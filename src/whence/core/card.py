@@ -12,7 +12,7 @@ from typing import Any, Literal
 
 from whence.core.errors import WhenceError, unknown_name
 
-Task = Literal["discovery", "independence_test", "score", "estimation", "bounds", "check"]
+Task = Literal["discovery", "independence_test", "score", "estimation", "heterogeneity", "bounds", "check"]
 
 
 @dataclass(frozen=True)

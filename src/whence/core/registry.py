@@ -21,6 +21,7 @@ PACKAGES = {
     "independence_test": "whence.stats.citest",
     "score": "whence.stats.score",
     "estimation": "whence.estimation",
+    "heterogeneity": "whence.estimation.heterogeneity",
     "bounds": "whence.estimation.bounding",
     "check": "whence.checks",
 }
