@@ -70,8 +70,8 @@ def test_covers_where_two_way_regression_has_the_wrong_sign(method):
 @pytest.mark.parametrize(("units", "setting"), [(60, EASY), (120, HARD), (20, EASY)])
 @pytest.mark.parametrize("method", METHODS)
 def test_covers_in_500_sets(method, units, setting):
-    """Monte Carlo error 1 point. Where few are never treated, the errors of stacking are some 3 % short."""
+    """Monte Carlo error 1 point."""
     if units == 20 and method in OF_POPULATION:
         units = 200  # of 20 drawn units a start has too few, or none
     got = covered(method, units, setting, 500)
-    assert 0.91 <= got <= 0.985, got
+    assert 0.92 <= got <= 0.985, got

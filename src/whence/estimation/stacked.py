@@ -10,11 +10,12 @@ from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.estimation.adoption import Adoption
-from whence.estimation.inference import Answer
+from whence.estimation.inference import Answer, Errors
+from whence.estimation.linear_errors import described
 from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared
 from whence.estimation.stack import Stack, balanced, fitted
-from whence.estimation.starting import started, starting
+from whence.estimation.starting import started, starting, starts_in
 
 BEFORE = Parameter("before", "int", None, "Periods before the start in the window. None: the most that lose no start.",
                    1, 1000, optional=True)
@@ -73,8 +74,8 @@ def stacked(
     comparison, weighted so that each time's effect is the mean of the starts' effects by their treated units.
 
     Comparisons: the mean over the periods from the start on, then each time since the start against the period just
-    before it. Errors are clustered over all comparisons that a unit is in. Starts whose window does not fit are left
-    out, with a remark. Refused: those of ``starting``, ``no_comparison``.
+    before it. Errors are clustered over all comparisons that a unit is in, with degrees of freedom by start. Starts
+    whose window does not fit are left out, with a remark. Refused: those of ``starting``, ``no_comparison``.
     """
     ready = starting(data, "stacked comparisons are")
     if isinstance(ready, Refused):
@@ -110,8 +111,10 @@ def stacked(
             f"of {window.before} periods before and {window.after} after in the data, or nobody untreated in it, and "
             "are left out.", (data.treatment.name,), {"starts": when[list(window.lost)].tolist()}))
     later = (steps >= 0) / (steps >= 0).sum()
+    psi = np.column_stack([psi @ later, psi])
     return Answer(
-        data, estimates=np.append(estimates @ later, estimates), influence=np.column_stack([psi @ later, psi]),
+        data, estimates=np.append(estimates @ later, estimates), influence=psi,
+        errors=_errors(data, found, psi) if within and data.dependence is None else None,
         labels=("treated vs not treated" + ("" if window.after == 0 else f", average of periods 0 to {window.after}"),
                 *map(step_label, steps.tolist())),
         remarks=remarks,
@@ -119,6 +122,20 @@ def stacked(
                      "before": window.before, "after": window.after, "weighting": weighting,
                      "starts": when[list(window.starts)].tolist(), "stacked_rows": len(stack.row)},
     )
+
+
+def _errors(data: Prepared, found: Adoption, psi: np.ndarray) -> Errors:
+    """Degrees of freedom by how many units stand behind the error: those of Welch, with the starts for groups. Few that
+    are never treated, or few that start together, may carry most of it. psi: (n, m)."""
+    starts = starts_in(found)
+    by_unit = np.column_stack([np.bincount(found.unit, weights=one, minlength=len(starts)) for one in psi.T])
+    parts = [by_unit[starts == s] ** 2 for s in np.unique(starts)]
+    total = sum(part.sum(axis=0) for part in parts)
+    below = sum(part.sum(axis=0) ** 2 / (len(part) - 1) for part in parts if len(part) > 1)
+    most = max(1.0, len(starts) - 1.0)
+    df = np.where(below > 0, total**2 / np.where(below > 0, below, 1.0), most)
+    df = np.clip(df, 1.0, most)
+    return Errors("CR1", described(data, "CR1", float(df[0])), df)
 
 
 def step_label(step: int) -> str:
