@@ -40,3 +40,10 @@ def test_strongest_first_and_nothing_from_nothing() -> None:
     strengths = [m.strength for m in described_roles(ABOUT, COLUMNS)]
     assert strengths == sorted(strengths, reverse=True)
     assert described_roles("", ["a", "b"]) == []
+
+
+@pytest.mark.parametrize("words", ["Treatment × Post indicator", "treat x post", "treated * after the reform",
+                                   "treatment interacted with period"])
+def test_the_product_of_treated_and_after_is_a_treatment(words: str) -> None:
+    found = described_roles(f"dd: {words}\nincome: yearly income", ["dd", "income"])
+    assert any(m.column == "dd" and m.role == "treatment" and m.strength >= 0.9 for m in found)

@@ -41,6 +41,7 @@ _TEXT = (
     _rule("treatment", 0.9, r"\btreatment (?:indicator|variable|status|dummy|group|arm|assignment|condition)\b",
           r"\bindependent variable\b", r"\bexposure variable\b", r"\b(?:is|are) the treat(?:ment|ed)\b",
           r"\b(?:un)?treated (?:group|unit|state|cit|countr|village|district)", r"\btreatment or control\b",
+          r"\btreat(?:ment|ed)? ?(?:[×*]|x|times|interacted with) ?(?:the )?(?:post|after|time|period)",
           r"\btreat(?:ment|ed)\b.{0,25}\bcontrol\b", r"\bintervention (?:group|indicator|status)\b"),
     _rule("treatment", 0.5,
           r"\breceived the (?:\w+ ){0,4}(?:treatment|program\w*|intervention|training|drug|medication)\b",
