@@ -16,7 +16,14 @@ from whence.core.result import Provenance, Refused, Remark, fields_to_plain
 from whence.data.table import Table
 from whence.estimation.effect import Comparison
 from whence.estimation.heterogeneity.best_linear_projection import Projection, best_linear_projection
-from whence.estimation.heterogeneity.groups import Groups, Levels, group_effects, level_effects
+from whence.estimation.heterogeneity.groups import (
+    Groups,
+    Levels,
+    Trait,
+    classification,
+    group_effects,
+    level_effects,
+)
 from whence.estimation.heterogeneity.policy import Policy, policy
 from whence.estimation.heterogeneity.rate import Rate, rate
 from whence.estimation.heterogeneity.sample import Fitted
@@ -149,6 +156,23 @@ class Conditional:
     def groups(self, k: int = 4, folds: int = 5, progress: Progress = SILENT) -> Groups | Refused:
         """Effects of k groups sorted by their fitted effects, on held-out folds, with joint intervals."""
         return self._of_ranked(group_effects, folds, progress, groups=k)
+
+    def traits(
+        self, k: int = 4, columns: Sequence[str] | None = None, folds: int = 5, progress: Progress = SILENT
+    ) -> tuple[Trait, ...] | Refused:
+        """Who is most, who is least affected: ``columns`` (default: all in ``by``) in the last and first of k groups."""
+        made = self._in_units(columns, 0)
+        if isinstance(made, Refused):
+            return made
+        sorted_in = self.groups(k, folds, progress)
+        if isinstance(sorted_in, Refused):
+            return sorted_in
+        data, rows = self._data, self.held_out(folds).rows
+        assert sorted_in.codes is not None
+        return classification(
+            made[0][rows], made[1], sorted_in.codes, level=self.level, seed=self.provenance.seed,
+            weights=None if data.weights is None else data.weights[rows],
+            clusters=None if data.clusters is None else data.clusters[rows])
 
     def _of_ranked(self, evaluate: Any, folds: int, progress: Progress, **more: Any) -> Any:
         held = self.held_out(folds, progress)
