@@ -65,6 +65,8 @@ ONE_SERIES = Spec("interrupted_series", ("dose",), ("score",), controls=("income
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
 STOOD_FOR = Spec("proximal", ("dose",), ("score",), controls=("income",), treatment_proxies=("age",),
                  outcome_proxies=("grade",))
+STOOD_FOR = Spec("proximal", ("dose",), ("score",), controls=("income",), treatment_proxies=("age",),
+                 outcome_proxies=("grade",))
 SHIFTED = Spec("iv", ("income", "grade"), ("score",), instruments=("site", "age"), controls=("dose",))
 IN_NETWORK = Spec("interference", ("dose",), ("score",), controls=("income",), unit="age", neighbours="site")
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
@@ -79,7 +81,7 @@ OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv"
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "measured_outcome": SPEC.replace(truth="grade"),
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "invalid_instrument": BY_LOT, "interference": IN_NETWORK,
-       "invariant_augmentation": SHIFTED, "proximal": STOOD_FOR,
+       "invariant_augmentation": SHIFTED, "proximal": STOOD_FOR, "proximal": STOOD_FOR,
        "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
@@ -101,6 +103,8 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
     table = with_truths(table) if OWN.get(card.name, SPEC).truth else table
     if OWN.get(card.name, SPEC) is STOOD_FOR:
         table = stood_for(table)
+    if OWN.get(card.name, SPEC) is STOOD_FOR:
+        table = stood_for(table)
     if OWN.get(card.name, SPEC) is SHIFTED:
         table = shifted(table)
     if OWN.get(card.name, SPEC) is IN_NETWORK:
@@ -118,6 +122,13 @@ def by_period(table: Table) -> Table:
     dose = (rows % 6 >= np.array([3, 4, 9])[rows // 6 % 3]).astype(np.int32)
     made = [Column("age", "continuous", rows // 6 + 0.0), Column("grade", "continuous", rows % 6 + 0.0),
             Column("dose", "binary", dose, (0, 1))]
+    return functools.reduce(lambda t, column: t.replace(column), made, table)
+
+
+def stood_for(table: Table) -> Table:
+    """The table with age and grade as noisy copies of one hidden number."""
+    drawn = np.random.default_rng(4).normal(size=(3, table.n_rows))
+    made = [Column("age", "continuous", drawn[0] + drawn[1]), Column("grade", "continuous", drawn[0] + drawn[2])]
     return functools.reduce(lambda t, column: t.replace(column), made, table)
 
 
