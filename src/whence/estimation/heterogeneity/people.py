@@ -160,7 +160,7 @@ class Conditional:
     def traits(
         self, k: int = 4, columns: Sequence[str] | None = None, folds: int = 5, progress: Progress = SILENT
     ) -> tuple[Trait, ...] | Refused:
-        """Who is most, who is least affected: ``columns`` (default: all in ``by``) in the last and first of k groups."""
+        """Who is most, who is least affected: ``columns`` (default: all in ``by``) in the outer of k groups."""
         made = self._in_units(columns, 0)
         if isinstance(made, Refused):
             return made
