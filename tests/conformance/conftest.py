@@ -65,10 +65,9 @@ ONE_SERIES = Spec("interrupted_series", ("dose",), ("score",), controls=("income
 IN_BLOCKS = Spec("rct", ("dose",), ("score",), strata=("site",))
 STOOD_FOR = Spec("proximal", ("dose",), ("score",), controls=("income",), treatment_proxies=("age",),
                  outcome_proxies=("grade",))
-STOOD_FOR = Spec("proximal", ("dose",), ("score",), controls=("income",), treatment_proxies=("age",),
-                 outcome_proxies=("grade",))
 SHIFTED = Spec("iv", ("income", "grade"), ("score",), instruments=("site", "age"), controls=("dose",))
 IN_NETWORK = Spec("interference", ("dose",), ("score",), controls=("income",), unit="age", neighbours="site")
+DURATIONS = SPEC.replace(quantity="RMST", outcomes=("income",), controls=("age", "site"), event="grade", horizon=2.0)
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
 # Methods with a strategy of their own.
 OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,
@@ -76,12 +75,12 @@ OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv"
        "dose_response": Spec("adjustment", ("age",), ("score",), controls=("income", "site")),
        **dict.fromkeys(("twfe", "group_time", "imputation", "stacked", "local_projection", "sun_abraham", "switchers"),
                        OVER_TIME),
-       "mediation": SPEC.replace(quantity="NDE", mediators=("grade",)),
+       "restricted_mean": DURATIONS, "mediation": SPEC.replace(quantity="NDE", mediators=("grade",)),
        "interrupted_series": ONE_SERIES, "structural_series": ONE_SERIES,
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "measured_outcome": SPEC.replace(truth="grade"),
        "partially_linear_iv": BY_CHANCE, "late": BY_LOT, "invalid_instrument": BY_LOT, "interference": IN_NETWORK,
-       "invariant_augmentation": SHIFTED, "proximal": STOOD_FOR, "proximal": STOOD_FOR,
+       "invariant_augmentation": SHIFTED, "proximal": STOOD_FOR,
        "stratified": IN_BLOCKS, "randomisation": IN_BLOCKS}
 
 
@@ -103,10 +102,10 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
     table = with_truths(table) if OWN.get(card.name, SPEC).truth else table
     if OWN.get(card.name, SPEC) is STOOD_FOR:
         table = stood_for(table)
-    if OWN.get(card.name, SPEC) is STOOD_FOR:
-        table = stood_for(table)
     if OWN.get(card.name, SPEC) is SHIFTED:
         table = shifted(table)
+    if OWN.get(card.name, SPEC) is DURATIONS:
+        table = with_durations(table)
     if OWN.get(card.name, SPEC) is IN_NETWORK:
         table = in_network(table)
     if OWN.get(card.name, SPEC) is ONE_SERIES:
@@ -122,13 +121,6 @@ def by_period(table: Table) -> Table:
     dose = (rows % 6 >= np.array([3, 4, 9])[rows // 6 % 3]).astype(np.int32)
     made = [Column("age", "continuous", rows // 6 + 0.0), Column("grade", "continuous", rows % 6 + 0.0),
             Column("dose", "binary", dose, (0, 1))]
-    return functools.reduce(lambda t, column: t.replace(column), made, table)
-
-
-def stood_for(table: Table) -> Table:
-    """The table with age and grade as noisy copies of one hidden number."""
-    drawn = np.random.default_rng(4).normal(size=(3, table.n_rows))
-    made = [Column("age", "continuous", drawn[0] + drawn[1]), Column("grade", "continuous", drawn[0] + drawn[2])]
     return functools.reduce(lambda t, column: t.replace(column), made, table)
 
 
@@ -169,6 +161,14 @@ def with_truths(table: Table) -> Table:
     truth = 2 * table.numeric("score") + np.random.default_rng(0).normal(size=table.n_rows)
     made = [Column("grade", "continuous", np.where(known, truth, np.nan)),
             Column("dose", "binary", np.where(known, -1, table.column("dose").values).astype(np.int32), (0, 1))]
+    return functools.reduce(lambda t, column: t.replace(column), made, table)
+
+
+def with_durations(table: Table) -> Table:
+    """The table with times, cut off for about a third of the rows, in place of the income."""
+    drawn = np.random.default_rng(5).exponential(size=(2, table.n_rows)) * [[1.5], [3.0]]
+    made = [Column("income", "continuous", drawn.min(axis=0)),
+            Column("grade", "binary", (drawn[0] <= drawn[1]).astype(np.int32), (0, 1))]
     return functools.reduce(lambda t, column: t.replace(column), made, table)
 
 

@@ -178,6 +178,7 @@ BAD_SPECS = {
     "iv": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "partially_linear_iv": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "mediation": Spec("adjustment", ("dose",), ("score",), quantity="NIE", mediators=("age",), controls=("income",)),
+    "restricted_mean": Spec("adjustment", ("dose",), ("income",), quantity="RMST", event="age", controls=("score",)),
     "late": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "invalid_instrument": Spec("iv", ("score",), ("age",), controls=("income",), instruments=("dose",)),
     "frontdoor": Spec("frontdoor", ("dose",), ("score",), mediators=("age",), controls=("income",)),

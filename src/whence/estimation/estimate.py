@@ -123,11 +123,12 @@ def _prepared(table: Table, asked: Spec, method: str) -> Prepared | Refused:
 def spoiled(spec: Spec) -> Refused | None:
     """Controls that the spec's own graph forbids."""
     from whence.graphs.build import graph
-    from whence.identification.mediation_adjustment import spoiled
+    from whence.identification import mediation_adjustment
     from whence.identification.post_treatment import post_treatment
 
     if spec.quantity in PARTS and spec.mediators:
-        return spoiled(graph(spec.graph), spec.treatment, spec.outcome, spec.mediators, spec.quantity, spec.controls)
+        return mediation_adjustment.spoiled(graph(spec.graph), spec.treatment, spec.outcome, spec.mediators,
+                                            spec.quantity, spec.controls)
     return post_treatment(graph(spec.graph), spec.treatments, spec.outcomes, spec.controls)
 
 
@@ -167,6 +168,9 @@ def with_formula_columns(spec: Spec) -> Spec | Refused:
     if spec.quantity in PARTS and not spec.mediators:
         raise WhenceError(f"The {NAMES[spec.quantity]} needs its mediators.", code="missing_role", value="mediators",
                           hint="Name them in the spec: mediators=(...).")
+    if spec.quantity == "RMST" and spec.event is None:
+        raise WhenceError("A mean time until an event needs the column that says whether it happened.",
+                          code="missing_role", value="event", hint="Name it in the spec: event=....")
     if spec.strategy != "id":
         return spec
     found = formula(spec)

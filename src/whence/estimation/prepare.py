@@ -251,8 +251,8 @@ def _between(spec: Spec) -> tuple[str, ...]:
     between |= dict.fromkeys(OVER_TIME, over_time)
     between["interference"] = () if spec.unit is None else (spec.unit,)
     between["proximal"] = (*spec.treatment_proxies, *spec.outcome_proxies)
-    if spec.quantity in PARTS:
-        return spec.mediators
+    between |= dict.fromkeys(("rct", "adjustment"), (*(spec.mediators if spec.quantity in PARTS else ()),
+                                                     *((spec.event,) if spec.event is not None else ())))
     return between.get(spec.strategy, ())
 
 

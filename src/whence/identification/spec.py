@@ -124,6 +124,8 @@ class Spec:
                  "stand-in for the outcome's side": self.outcome_proxies}
         if self.strategy == "frontdoor" or self.quantity in PARTS:
             roles["mediator"] = self.mediators
+        if self.event is not None:
+            roles["event"] = (self.event,)
         seen: dict[str, str] = {}
         for role, names in roles.items():
             for name in names:

@@ -23,6 +23,12 @@ def assigned(effect: Effect) -> str:
 
 def causal_ground(effect: Effect) -> str:
     """Why the number may be read as caused by the treatment."""
+    cut_off = (" It also takes for granted that times were cut off for reasons that have nothing else to do with when "
+               "the event would have come." if effect.spec.event is not None else "")
+    return _ground(effect) + cut_off
+
+
+def _ground(effect: Effect) -> str:
     treatment, controls = name(effect.spec.treatment), effect.spec.controls
     if effect.spec.quantity in PARTS:
         return _of_parts(effect)
@@ -48,15 +54,6 @@ def causal_ground(effect: Effect) -> str:
                 "only if every arrow that the graph leaves out is truly absent. The data cannot prove that.")
     if effect.spec.strategy in OVER_TIME or effect.spec.strategy in ("rdd", "iv"):
         return _by_design(effect)
-    if effect.spec.strategy == "proximal":
-        sides = [numbers.listed(map(name, names), most=10)
-                 for names in (effect.spec.treatment_proxies, effect.spec.outcome_proxies)]
-        return (f"{assigned(effect)} not assigned by chance, and what nobody recorded may affect both it and "
-                f"{name(effect.spec.outcome)}. {sides[0]} and {sides[1]} stand for that. The number is its effect only "
-                f"if {sides[0]} {_says(effect.spec.treatment_proxies, 'has', 'have')} nothing else to do with "
-                f"{name(effect.spec.outcome)}, {treatment} does not affect {sides[1]}, and "
-                f"{_says(effect.spec.outcome_proxies, 'this responds', 'these respond')} to all that is hidden. The "
-                "data cannot prove that.")
     if effect.spec.strategy == "proximal":
         sides = [numbers.listed(map(name, names), most=10)
                  for names in (effect.spec.treatment_proxies, effect.spec.outcome_proxies)]
@@ -98,10 +95,6 @@ def _of_parts(effect: Effect) -> str:
         "with how the outcome would respond under the other, which no experiment can test.")
     return (f"{start} The number is this part of the effect only if{among} nothing else affects {both}, what follows "
             f"from {treatment} included, and {through} came before {outcome}. The data cannot prove that.{more}")
-
-
-def _says(names: tuple[str, ...], one: str, several: str) -> str:
-    return one if len(names) == 1 else several
 
 
 def _says(names: tuple[str, ...], one: str, several: str) -> str:

@@ -129,6 +129,8 @@ def _change(finding: Finding) -> _Change:
     spec = effect.spec
     value = probability_of(finding)
     outcome = name(spec.outcome) if value is None else f"the probability that {name(spec.outcome)} is {name(value)}"
+    if effect.quantity == "RMST":
+        outcome = f"the mean of {name(spec.outcome)}, counted up to {numbers.figures(effect.diagnostics['horizon'])},"
     if effect.quantity in QUANTILES:
         which = effect.contrast.removeprefix(f"{spec.treatment}: ").split(",")[0]
         outcome = f"the {which}{'' if which == 'median' else ' quantile'} of {name(spec.outcome)}"

@@ -26,7 +26,7 @@ from whence.graphs.build import graph as build_graph
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
 from whence.identification.post_treatment import post_treatment
-from whence.identification.spec import Spec
+from whence.identification.spec import PARTS, Spec
 from whence.report.finding import Finding
 from whence.studies.plan import Plan, Request
 from whence.studies.planning import make_plan
@@ -142,7 +142,7 @@ class Study:
         dependent = shared.get("covariance") in KINDS
         errors = {p.name: shared[p.name] for p in SHARED if dependent and p.name in shared}
         unfit = {w.evidence.get("instead_of") for w in main.warnings}  # too many columns for these data, as was said
-        if main.spec.quantity not in QUANTITIES and main.spec.strategy in COMPARING:
+        if main.spec.quantity not in (*QUANTITIES, *PARTS) and main.spec.strategy in COMPARING:
             effects += self._plain(main, progress)
         for name in COMPARED_BY.get(main.spec.strategy, COMPARED):
             if name == main.method or name in unfit or (main.spec.strata and name != "difference"):
@@ -169,7 +169,9 @@ class Study:
     def _plain(self, main: Effect, progress: Progress) -> list[Effect]:
         """The unadjusted comparison for a quantity that is not a plain average: of the same quantiles, or of means."""
         spec = main.spec.replace(controls=())
-        if "quantiles" in main.provenance.parameters:
+        if main.spec.event is not None:
+            found = self._estimate(spec, main.method, progress)
+        elif "quantiles" in main.provenance.parameters:
             quantiles = main.provenance.parameters["quantiles"]
             found = self._estimate(spec, main.method, progress, quantiles=quantiles)
         else:
