@@ -26,7 +26,7 @@ from whence.stats.resample import folds
 PENALTIES = (1.0, 10.0, 100.0, 1000.0)  # on half the squared coefficients of standardised controls
 FREE = 30.0  # standard deviation of the predicted outcomes in the logit: about a thousandth of the penalty
 EXTREME = 0.02  # a chance of treatment nearer to 0 or 1 than this is flagged
-WARNED_SHARE = 0.005  # of rows with such a chance
+WARNED_SHARE = 0.002  # of rows with such a chance
 FEWEST_FOLDS = 3  # two to choose the penalty, one to predict
 MOVED = 2.0  # standard errors of the change that the last doubling of the components may make
 LEAST_GAIN = 0.005  # part of the constant's loss that the components must save to say anything of the treatment
