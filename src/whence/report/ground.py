@@ -61,7 +61,7 @@ def _ground(effect: Effect) -> str:
                 f"{name(effect.spec.outcome)}. {sides[0]} and {sides[1]} stand for that. The number is its effect only "
                 f"if {sides[0]} {_says(effect.spec.treatment_proxies, 'has', 'have')} nothing else to do with "
                 f"{name(effect.spec.outcome)}, {treatment} does not affect {sides[1]}, and "
-                f"{_says(effect.spec.outcome_proxies, 'this responds', 'these respond')} to all that is hidden. The "
+                f"{sides[1]} {_says(effect.spec.outcome_proxies, 'responds', 'respond')} to all that is hidden. The "
                 "data cannot prove that.")
     if effect.spec.strategy == "interference":
         alike = f", among those alike in {numbers.listed(map(name, controls), most=10)} and in what their neighbours " \

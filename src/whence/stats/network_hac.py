@@ -10,7 +10,7 @@ import numpy as np
 
 from whence.stats.covariance import Dependence, small_sample
 
-MOST_PAIRS = 100_000_000
+MOST_PAIRS = 30_000_000
 
 
 @dataclass(frozen=True)
