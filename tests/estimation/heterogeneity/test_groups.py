@@ -32,6 +32,22 @@ def test_groups_of_a_good_order(people: tuple[np.ndarray, np.ndarray]) -> None:
     assert to_plain(found)["groups"][0]["label"] == "group 1 of 5, least affected"
 
 
+def test_units_of_columns_do_not_matter(people: tuple[np.ndarray, np.ndarray]) -> None:
+    """Columns in units 1e9 apart keep joint intervals; what is the same for everybody differs by exactly nothing."""
+    scores, x = people
+    codes = group_effects(scores, x[:, 0]).codes
+    far = np.column_stack([x * [1e-9, 1.0, 1e9], np.full(1000, 0.1)])
+    near, scaled = classification(x, ["a", "b", "c"], codes), classification(far, ["a", "b", "c", "d"], codes)
+    for one, other in zip(near, scaled, strict=False):
+        assert one.difference.adjusted_p_value == pytest.approx(other.difference.adjusted_p_value, rel=1e-6)
+    assert scaled[3].difference.estimate == scaled[3].difference.standard_error == 0
+    assert scaled[3].difference.p_value == 1
+    line, steep = (best_linear_projection(scores, m, ["a", "b", "c"]) for m in (x, far[:, :3]))
+    for one, other in zip(line.slopes, steep.slopes, strict=True):
+        assert one.adjusted_p_value == pytest.approx(other.adjusted_p_value, rel=1e-6)
+        assert other.joint_interval[0] < other.interval[0]
+
+
 def test_rearrangement_is_said(people: tuple[np.ndarray, np.ndarray]) -> None:
     scores, x = people
     found = group_effects(scores, -x[:, 0])

@@ -83,3 +83,13 @@ def test_nothing_is_found_where_there_is_nothing() -> None:
     p = [conditional(trial(0.0, seed, 500), SPEC, "dr_learner", seed=seed, **LINEAR).rate().autoc.p_value
          for seed in range(200)]
     assert 0.02 <= np.mean(np.array(p) < 0.05) <= 0.09
+
+
+def test_every_answer_reads_as_text(found: Conditional) -> None:
+    assert str(found.rate()).startswith("AUTOC: ")
+    assert "treating 100% gains" in str(found.uplift())
+    assert "group 4 of 4, most affected: " in str(found.groups())
+    assert "all levels alike: p" in str(found.within("site"))
+    assert "all slopes zero: p" in str(found.projection())
+    assert str(found.policy()).splitlines()[1].startswith("the rule against nobody: ")
+    assert "among the least" in str(found.traits()[0])

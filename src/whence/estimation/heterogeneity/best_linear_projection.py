@@ -10,7 +10,7 @@ import numpy as np
 from whence.core.errors import WhenceError
 from whence.core.result import Refused, Remark
 from whence.estimation.effect import Comparison
-from whence.estimation.heterogeneity.jointly import JointTest, jointly, wald
+from whence.estimation.heterogeneity.jointly import JointTest, jointly, said, wald
 from whence.estimation.heterogeneity.scores import as_long, checked, finite
 from whence.stats.regress import covariance_matrix, influence, kept_columns, ols
 
@@ -37,6 +37,10 @@ class Projection:
     dropped: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
     influence: np.ndarray | None = field(default=None, metadata={"plain": False}, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        none = [] if self.none is None else [f"all slopes zero: p {self.none.p_value:.2g}"]
+        return "\n".join([*map(said, self.slopes), *none, *(r.text for r in self.remarks)])
 
 
 def best_linear_projection(

@@ -10,7 +10,7 @@ import numpy as np
 from whence.core.errors import WhenceError
 from whence.core.result import Refused, Remark
 from whence.estimation.effect import Comparison
-from whence.estimation.heterogeneity.jointly import JointTest, jointly, wald
+from whence.estimation.heterogeneity.jointly import JointTest, jointly, said, wald
 from whence.estimation.heterogeneity.ranking import fold_codes
 from whence.estimation.heterogeneity.scores import Scores, as_long, checked, finite, group_means
 from whence.stats.regress import covariance_matrix
@@ -44,6 +44,9 @@ class Groups:
     remarks: tuple[Remark, ...] = ()
     codes: np.ndarray | None = field(default=None, metadata={"plain": False}, repr=False, compare=False)
 
+    def __str__(self) -> str:
+        return "\n".join([*map(said, self.groups), said(self.top_against_bottom), *(r.text for r in self.remarks)])
+
 
 @dataclass(frozen=True)
 class Levels:
@@ -58,6 +61,10 @@ class Levels:
     level: float
     remarks: tuple[Remark, ...] = ()
 
+    def __str__(self) -> str:
+        same = [] if self.equal is None else [f"all levels alike: p {self.equal.p_value:.2g}"]
+        return "\n".join([*map(said, self.levels), *same, *(r.text for r in self.remarks)])
+
 
 @dataclass(frozen=True)
 class Trait:
@@ -67,6 +74,9 @@ class Trait:
     least: float
     most: float
     difference: Comparison
+
+    def __str__(self) -> str:
+        return f"{said(self.difference)}; {self.least:.4g} among the least, {self.most:.4g} among the most affected"
 
 
 def group_effects(
@@ -200,12 +210,13 @@ def classification(
     used = np.flatnonzero(ends >= 0)
     own = known.take(used)
     columns = sorted(range(len(names)), key=lambda j: names[j])
-    found = [group_means(x[used, j], ends[used], 2, own) for j in columns]
+    start = x[used[0]]  # so that what is the same for everybody differs by nothing, not by rounding
+    found = [group_means(x[used, j] - start[j], ends[used], 2, own) for j in columns]
     psi = np.column_stack([influence[:, 1] - influence[:, 0] for _, influence in found])
     gaps = jointly([names[j] for j in columns], np.array([means[1] - means[0] for means, _ in found]),
                    covariance_matrix(psi, own.clusters), level, _df(own, 2), seed)
-    return tuple(Trait(gap.label, float(means[0]), float(means[1]), gap)
-                 for gap, (means, _) in zip(gaps, found, strict=True))
+    return tuple(Trait(gap.label, float(means[0] + start[j]), float(means[1] + start[j]), gap)
+                 for j, gap, (means, _) in zip(columns, gaps, found, strict=True))
 
 
 def _cut(order: np.ndarray, weights: np.ndarray, groups: int) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from whence.estimation.effect import Comparison, summarise
 from whence.estimation.simultaneous import FEWEST, largest_of
 
-EXACT = 1e-12  # a variance below this part of the largest is that of a number known exactly
+EXACT = 1e-13  # an error below this part of its estimate is rounding
 
 
 @dataclass(frozen=True)
@@ -21,6 +21,14 @@ class JointTest:
     df: int
     p_value: float
     df_denominator: float | None = None
+
+
+def said(c: Comparison) -> str:
+    """One estimate in a line: its joint interval and adjusted p-value where there are others beside it."""
+    low, high = c.joint_interval or c.interval
+    p = c.p_value if c.adjusted_p_value is None else c.adjusted_p_value
+    joint = "joint " if c.joint_interval not in (None, c.interval) else ""
+    return f"{c.label}: {c.estimate:.4g} ({joint}{low:.4g} to {high:.4g}; p {p:.2g})"
 
 
 def jointly(
@@ -35,10 +43,10 @@ def jointly(
 
     errors = np.sqrt(np.maximum(np.diagonal(covariance), 0.0))
     plain = [summarise(float(e), float(s), level, df) for e, s in zip(estimates, errors, strict=True)]
-    moving = np.flatnonzero(errors**2 > EXACT * (errors**2).max(initial=0.0))
-    if not len(moving):
-        return tuple(Comparison(x, float(e), 0.0, i, p, p, i)
-                     for x, e, (i, p) in zip(labels, estimates, plain, strict=True))
+    moving = np.flatnonzero(errors > EXACT * np.abs(estimates))
+    if len(labels) == 1 or not len(moving):
+        return tuple(Comparison(x, float(e), float(s), i, p, p, i)
+                     for x, e, s, (i, p) in zip(labels, estimates, errors, plain, strict=True))
     largest = largest_of(covariance[np.ix_(moving, moving)] / np.outer(errors[moving], errors[moving]), seed)
     tail = max(float(ndtr(np.quantile(largest, level))), 0.5 + level / 2)
     factor = float(ndtri(tail) if df is None else stdtrit(df, tail))

@@ -13,7 +13,7 @@ from whence.core.errors import WhenceError
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.estimation.effect import Comparison
-from whence.estimation.heterogeneity.jointly import jointly
+from whence.estimation.heterogeneity.jointly import jointly, said
 from whence.estimation.heterogeneity.policy_tree import CUTS, Node, in_words, policy_tree, treated
 from whence.estimation.heterogeneity.ranking import fold_codes
 from whence.estimation.heterogeneity.scores import Scores, as_long, checked, finite, group_means
@@ -62,6 +62,11 @@ class Policy:
     switches: tuple[str, ...] = ()
     remarks: tuple[Remark, ...] = ()
     treats: np.ndarray | None = field(default=None, metadata={"plain": False}, repr=False, compare=False)
+
+    def __str__(self) -> str:
+        values = (self.against_nobody, self.against_everybody, self.everybody_against_nobody)
+        return "\n".join([f"{self.rule} ({self.share:.0%} of people)", *map(said, values),
+                          *(r.text for r in self.remarks)])
 
 
 def policy(

@@ -9,6 +9,7 @@ import numpy as np
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.estimation.effect import Comparison, summarise
+from whence.estimation.heterogeneity.jointly import said
 from whence.estimation.heterogeneity.ranking import (
     AUTOC,
     AVERAGE,
@@ -58,6 +59,10 @@ class Rate:
     folds: int
     level: float
     remarks: tuple[Remark, ...] = ()
+
+    def __str__(self) -> str:
+        return "\n".join([said(self.autoc), said(self.qini), f"{self.n:,} people ranked in {self.folds} folds",
+                          *(r.text for r in self.remarks)])
 
 
 def rate(

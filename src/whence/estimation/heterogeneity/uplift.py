@@ -40,6 +40,12 @@ class Uplift:
     level: float
     remarks: tuple[Remark, ...] = ()
 
+    def __str__(self) -> str:
+        lines = [f"treating {share:.0%} gains {self.gain.value[k]:.4g} per person ({self.gain.low[k]:.4g} to "
+                 f"{self.gain.high[k]:.4g})" for k, share in enumerate(self.gain.share) if k in (9, 24, 49, 74, 99)]
+        return "\n".join([*lines, f"highest at {self.best_share:.0%} treated; {self.n:,} people ranked in {self.folds} "
+                          "folds", *(r.text for r in self.remarks)])
+
 
 def uplift(
     scores: np.ndarray, priorities: np.ndarray, *, cost: float = 0.0, folds: np.ndarray | None = None,
