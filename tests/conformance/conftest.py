@@ -68,6 +68,7 @@ STOOD_FOR = Spec("proximal", ("dose",), ("score",), controls=("income",), treatm
 SHIFTED = Spec("iv", ("income", "grade"), ("score",), instruments=("site", "age"), controls=("dose",))
 IN_NETWORK = Spec("interference", ("dose",), ("score",), controls=("income",), unit="age", neighbours="site")
 DURATIONS = SPEC.replace(quantity="RMST", outcomes=("income",), controls=("age", "site"), event="grade", horizon=2.0)
+IN_TURN = Spec("longitudinal", ("dose", "grade"), ("score",), controls=("age",), histories=((), ("income",)))
 BY_LOT = BY_CHANCE.replace(instruments=("site",), population=(Condition("site", "in", ("east", "north")),))
 # Methods with a strategy of their own.
 OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv": BY_CHANCE, "rdd": AT_CUTOFF,
@@ -75,7 +76,8 @@ OWN = {"frontdoor": BETWEEN, "frontdoor_dr": BETWEEN, "plugin": BY_FORMULA, "iv"
        "dose_response": Spec("adjustment", ("age",), ("score",), controls=("income", "site")),
        **dict.fromkeys(("twfe", "group_time", "imputation", "stacked", "local_projection", "sun_abraham", "switchers"),
                        OVER_TIME),
-       "restricted_mean": DURATIONS, "mediation": SPEC.replace(quantity="NDE", mediators=("grade",)),
+       "longitudinal": IN_TURN, "restricted_mean": DURATIONS,
+       "mediation": SPEC.replace(quantity="NDE", mediators=("grade",)),
        "interrupted_series": ONE_SERIES, "structural_series": ONE_SERIES,
        "synthetic_control": OVER_TIME.replace(strategy="synthetic_control", controls=()),
        "measured_outcome": SPEC.replace(truth="grade"),
@@ -104,6 +106,9 @@ def _estimation(card: Card, table: Table, seed: int, params: dict[str, Any]) -> 
         table = stood_for(table)
     if OWN.get(card.name, SPEC) is SHIFTED:
         table = shifted(table)
+    if OWN.get(card.name, SPEC) is IN_TURN:
+        again = (np.random.default_rng(6).random(table.n_rows) < 0.5).astype(np.int32)
+        table = table.replace(Column("grade", "binary", again, (0, 1)))
     if OWN.get(card.name, SPEC) is DURATIONS:
         table = with_durations(table)
     if OWN.get(card.name, SPEC) is IN_NETWORK:

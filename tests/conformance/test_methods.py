@@ -179,6 +179,7 @@ BAD_SPECS = {
     "partially_linear_iv": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "mediation": Spec("adjustment", ("dose",), ("score",), quantity="NIE", mediators=("age",), controls=("income",)),
     "restricted_mean": Spec("adjustment", ("dose",), ("income",), quantity="RMST", event="age", controls=("score",)),
+    "longitudinal": Spec("longitudinal", ("dose", "age"), ("score",), histories=((), ("income",))),
     "late": Spec("iv", ("dose",), ("score",), controls=("income",), instruments=("age",)),
     "invalid_instrument": Spec("iv", ("score",), ("age",), controls=("income",), instruments=("dose",)),
     "frontdoor": Spec("frontdoor", ("dose",), ("score",), mediators=("age",), controls=("income",)),

@@ -168,6 +168,9 @@ def with_formula_columns(spec: Spec) -> Spec | Refused:
     if spec.quantity in PARTS and not spec.mediators:
         raise WhenceError(f"The {NAMES[spec.quantity]} needs its mediators.", code="missing_role", value="mediators",
                           hint="Name them in the spec: mediators=(...).")
+    if spec.strategy == "longitudinal" and not spec.histories:
+        raise WhenceError("Treatments in turn need what was measured between them.", code="missing_role",
+                          value="histories", hint="Name it in the spec: histories=((), ('x2',), ...).")
     if spec.quantity == "RMST" and spec.event is None:
         raise WhenceError("A mean time until an event needs the column that says whether it happened.",
                           code="missing_role", value="event", hint="Name it in the spec: event=....")

@@ -250,6 +250,7 @@ def _between(spec: Spec) -> tuple[str, ...]:
     over_time = tuple(name for name in (spec.time, spec.unit) if name is not None)
     between |= dict.fromkeys(OVER_TIME, over_time)
     between["interference"] = () if spec.unit is None else (spec.unit,)
+    between["longitudinal"] = (*spec.treatments[1:], *(name for names in spec.histories for name in names))
     between["proximal"] = (*spec.treatment_proxies, *spec.outcome_proxies)
     between |= dict.fromkeys(("rct", "adjustment"), (*(spec.mediators if spec.quantity in PARTS else ()),
                                                      *((spec.event,) if spec.event is not None else ())))

@@ -61,8 +61,8 @@ class Spec:
     was cut off (0); horizon: until when the mean time is taken. truth: where the outcome is a prediction, the column
     that holds what was predicted, on the rows where it is known. neighbours: of ``"interference"``, the column that
     lists each row's neighbours by their ``unit``. histories: of ``"longitudinal"``, for each of the treatments in turn
-    the columns measured since the one before. treatment_proxies, outcome_proxies: of ``"proximal"``, the stand-ins for
-    a hidden cause, on the treatment's side and on the outcome's.
+    the columns measured since the one before (the first entry joins the controls). treatment_proxies, outcome_proxies:
+    of ``"proximal"``, the stand-ins for a hidden cause, on the treatment's side and on the outcome's.
     """
 
     strategy: Strategy

@@ -35,3 +35,10 @@ def way(effect: Effect) -> str:
         return f" with {effect.contrast.split(', ', 1)[1]} for everybody,"
     through = numbers.listed(map(name, effect.spec.mediators), most=10)
     return f" {'through' if effect.quantity in ('NIE', 'TIE') else 'past'} {through},"
+
+
+def always(effect: Effect) -> str:
+    """Treatments in turn, all set to one value rather than the other."""
+    one, other = (part.removeprefix("always ") for part in effect.contrast.split(": ", 1)[1].split(" vs "))
+    named = numbers.listed(map(name, effect.spec.treatments), most=10)
+    return f"setting all of {named} to {name(one)} rather than {name(other)}"

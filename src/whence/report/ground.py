@@ -32,6 +32,10 @@ def _ground(effect: Effect) -> str:
     treatment, controls = name(effect.spec.treatment), effect.spec.controls
     if effect.spec.quantity in PARTS:
         return _of_parts(effect)
+    if effect.spec.strategy == "longitudinal":
+        return (f"{numbers.listed(map(name, effect.spec.treatments), most=10)} were not assigned by chance. The number "
+                "is the effect of always against never only if, each time, nothing but what was measured before "
+                f"affects both the treatment then and {name(effect.spec.outcome)}. The data cannot prove that.")
     if effect.spec.strategy == "rct":
         extra = (f" The {numbers.count(len(controls), 'control')} only sharpen the estimate." if len(controls) > 1
                  else " The control only sharpens the estimate." if controls else "")

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from whence.estimation.effect import Effect
 from whence.identification.spec import PARTS, Condition, Spec
 from whence.report import numbers
-from whence.report.contrasts import of_treatments, way
+from whence.report.contrasts import always, of_treatments, way
 from whence.report.corrected import true_outcome, without_correction
 from whence.report.finding import Finding
 from whence.report.ground import assigned, causal_ground, held_by_time
@@ -148,6 +148,8 @@ def _change_of(effect: Effect) -> str:
     if held_by_time(effect):
         return f"treatment ({name(treatment)})"
     arms = arms_of(effect)
+    if effect.spec.strategy == "longitudinal":
+        return always(effect)
     if arms is not None:
         return f"setting {name(treatment)} to {name(arms[0])} rather than {name(arms[1])}"
     label = effect.contrast.removeprefix(f"{treatment}: ")
@@ -167,8 +169,7 @@ def arms_of(effect: Effect) -> tuple[str, str] | None:
     label = effect.contrast.removeprefix(head).split(", where ")[0]
     if effect.quantity in QUANTILES and effect.diagnostics.get("quantiles"):
         label = str(effect.diagnostics["quantiles"][0]["comparison"])
-    if effect.quantity in PARTS:
-        label = str(effect.diagnostics["comparison"])
+    label = str(effect.diagnostics["comparison"]) if effect.quantity in PARTS else label
     parts = label.split(" vs ")
     return (parts[0], parts[1]) if effect.contrast.startswith(head) and len(parts) == 2 else None
 
