@@ -17,10 +17,12 @@ Effect = tuple[float, np.ndarray]
 
 @dataclass(frozen=True)
 class _Compared:
-    """Units that were compared: who and which are treated, their controls (k, j), their outcomes (k, periods)."""
+    """Units that were compared: those treated and all of them (booleans (units,)), who they are (k,), their controls
+    (k, j), their outcomes (k, periods)."""
 
-    who: np.ndarray
     treated: np.ndarray
+    together: np.ndarray
+    who: np.ndarray
     columns: np.ndarray
     paths: np.ndarray
     how: str
@@ -52,6 +54,7 @@ def panel_cells(data: Prepared, found: Adoption, controls: np.ndarray) -> Cells:
     controls say is not worked out again."""
     rows = found.seen.sum(axis=1)
     there = found.seen > 0
+    always = bool(there.all())
     start, outcome, weights = starts_in(found), _by_cell(data, found, data.outcome), np.ones(len(rows))
     if data.weights is not None:
         weights = np.bincount(found.unit, weights=data.weights) / rows
@@ -61,19 +64,21 @@ def panel_cells(data: Prepared, found: Adoption, controls: np.ndarray) -> Cells:
     last: list[_Compared] = []
 
     def pair(treated: np.ndarray, other: np.ndarray, t: int, before: int, how: str) -> _Compared | None:
-        who = np.flatnonzero((treated | other) & there[:, t] & there[:, before])
-        own, same = treated[who], False
-        if last:
-            same = np.array_equal(last[0].who, who) and np.array_equal(last[0].treated, own) and how == last[0].how
+        together, same = treated | other, False
+        if not always:
+            together &= there[:, t] & there[:, before]
+        if last and how == last[0].how:
+            same = np.array_equal(last[0].together, together) and np.array_equal(last[0].treated, treated)
         if same and steady:
             return last[0]
+        who = last[0].who if same else np.flatnonzero(together)
         columns = np.column_stack([c[who, min(t, before)] for c in held]) if held else np.zeros((len(who), 0))
         if same and np.array_equal(last[0].columns, columns):
             return last[0]
-        made = match(own, columns, weights[who] / weights[who].mean(), how) if len(who) else None
+        made = match(treated[who], columns, weights[who] / weights[who].mean(), how) if len(who) else None
         if made is None:
             return None
-        last[:] = [_Compared(who, own, columns, last[0].paths if same else outcome[who], how, made)]
+        last[:] = [_Compared(treated, together, who, columns, last[0].paths if same else outcome[who], how, made)]
         return last[0]
 
     def compare(treated: np.ndarray, other: np.ndarray, t: int, before: int, how: str) -> Effect | None:
@@ -87,7 +92,7 @@ def panel_cells(data: Prepared, found: Adoption, controls: np.ndarray) -> Cells:
         share = (data.n / len(rows) / rows)[:, None] * influence
         return share[found.unit]
 
-    return Cells(start, found.when, weights, compare, on_rows, outcome if there.all() and not held else None)
+    return Cells(start, found.when, weights, compare, on_rows, outcome if always and not held else None)
 
 
 def _by_cell(data: Prepared, found: Adoption, values: np.ndarray) -> np.ndarray:

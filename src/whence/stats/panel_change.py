@@ -29,37 +29,34 @@ class _Odds:
 class Matched:
     """Treated and others made alike in their controls, for changes of any outcome.
 
-    x: (n, k), controls with an intercept. own, base: weights (n,) of the treated and of the line. bread: (k, k), of the
-    line, or None without one. own_line: (n,), what the line's slopes do to its mean among the treated. odds: of the
-    others, or None where the line alone counts. odds_line: the same among the others.
+    x: (n, k), controls with an intercept. own, other: weights (n,), mean 1, of the treated and of the others (None
+    where the line alone counts). slopes: (n, k), what each row does to the odds' coefficients, or None without
+    controls. base: (n,), weights of the line. bread: (k, k), of the line, or None without one. load: (n,), what
+    a row's distance from the line adds to its influence value, that on the line's slopes included.
     """
 
     x: np.ndarray
     own: np.ndarray
+    other: np.ndarray | None
+    slopes: np.ndarray | None
     base: np.ndarray
     bread: np.ndarray | None
-    own_line: np.ndarray
-    odds: _Odds | None
-    odds_line: np.ndarray
+    load: np.ndarray
 
     def effect(self, change: np.ndarray) -> tuple[float, np.ndarray]:
         """Effect on the treated of a change (n,), and influence values (n,) with mean zero."""
-        n, rest, fitted = len(change), change, np.zeros(1)
+        n, rest = len(change), change
         if self.bread is not None:
             rest = change - self.x @ (self.bread @ ((self.base * change) @ self.x) / n)
-            fitted = self.base * rest
-        size = float(self.own.mean())
-        mean = float(self.own @ rest) / (n * size)
-        psi = (self.own * (rest - mean) - fitted * self.own_line) / size
-        if self.odds is None:
+        mean, psi = float(self.own @ rest) / n, self.load * rest
+        psi -= mean * self.own
+        if self.other is None:
             return mean, psi
-        share = self.odds.values
-        size = float(share.mean())
-        other = float(share @ rest) / (n * size)
-        moved = share * (rest - other)
-        if self.x.shape[1] > 1:
-            moved = moved + self.odds.slopes @ (moved @ self.x / n) - fitted * self.odds_line
-        return mean - other, psi - moved / size
+        theirs = float(self.other @ rest) / n
+        psi += theirs * self.other
+        if self.slopes is not None:
+            psi -= self.slopes @ ((self.other * (rest - theirs)) @ self.x / n)
+        return mean - theirs, psi
 
 
 def changes(
@@ -83,25 +80,29 @@ def match(
     error is right when either model is; ``"regression"``, equation 2.2 with the model of the outcome alone;
     ``"weighting"``, equation 4.1, with odds that sum to one.
     """
-    d, nothing = treated.astype(float), np.zeros(1)
     if not treated.any() or treated.all():
         return None
-    x = np.column_stack([np.ones(len(d)), controls])
+    d, n = treated.astype(float), len(treated)
+    x = np.column_stack([np.ones(n), controls])
     own, others = weights * d, weights * (1 - d)
+    own = own / own.mean()
     if x.shape[1] == 1:
-        return Matched(x, own, nothing, None, nothing, _Odds(others, np.zeros((len(d), 0))), nothing)
+        other = others / others.mean()
+        return Matched(x, own, other, None, others, None, own - other)
     if (~treated).sum() <= x.shape[1] or treated.sum() < 2:
         return None
     odds = _odds(x, d, weights, how)
     if odds is None:
         return None
-    bread, base = None, odds.values if how == "improved" else others
-    if how != "weighting":
-        bread = _bread(x, base)
-        if bread is None:
-            return None
-    lines = [nothing if bread is None else x @ (bread @ (share @ x / len(d))) for share in (own, odds.values)]
-    return Matched(x, own, base, bread, lines[0], None if how == "regression" else odds, lines[1])
+    other, slopes = (None, None) if how == "regression" else (odds.values / odds.values.mean(), odds.slopes)
+    load = own if other is None else own - other
+    base = odds.values if how == "improved" else others
+    if how == "weighting":
+        return Matched(x, own, other, slopes, base, None, load)
+    bread = _bread(x, base)
+    if bread is None:
+        return None
+    return Matched(x, own, other, slopes, base, bread, load - base * (x @ (bread @ (load @ x / n))))
 
 
 def sections(
