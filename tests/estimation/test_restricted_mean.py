@@ -125,6 +125,8 @@ def test_refusals() -> None:
         estimate(read(columns), SPEC.replace(event=None))
     with pytest.raises(WhenceError, match="as outcome and as event"):
         SPEC.replace(event="t")
+    assert refused(columns, SPEC.replace(strategy="rct", strata=("k",), controls=("c",))).code == "strata_not_used"
+    assert estimate(read(columns), SPEC.replace(strategy="rct", strata=("k",), controls=())).code == "strata_not_used"
     other = estimate(read(columns), SPEC.replace(quantity="ATE"))
     assert isinstance(other, Refused) and other.code == "quantity_not_available"
 

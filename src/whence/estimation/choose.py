@@ -9,7 +9,7 @@ from whence.core.registry import find_card, methods
 from whence.core.result import Refused, Remark
 from whence.estimation.adoption import starts_differ
 from whence.estimation.prepare import IN_TURN, Prepared, several
-from whence.identification.spec import Spec
+from whence.identification.spec import PARTS, Spec
 
 QUANTITIES = ("ATE", "ATT", "ATC")
 TOGETHER = ("ATE", "LATE")  # quantities of several treatments at once
@@ -113,6 +113,16 @@ def _one_treatment(spec: Spec, method: str, able: bool) -> Refused:
     return several("treatment", spec.treatments, by, can)
 
 
+def _across_strata(spec: Spec, method: str) -> Refused:
+    """``strata_not_used``: the method compares across what the lot was drawn within."""
+    instead = "" if spec.quantity in (*PARTS, "RMST") else "Use method='stratified' or 'randomisation', or name"
+    return Refused(
+        "strata_not_used", f"The method {method!r} does not compare within the strata, and shares treated that differ "
+        "between them would pass for an effect.", {"method": method, "strata": list(spec.strata)},
+        f"{instead or 'Name'} the strata among the controls instead.", method,
+    )
+
+
 def out_of_reach(spec: Spec, method: str) -> Refused | None:
     """Why no method, or not this one, answers the spec; None when one does."""
     suits = [card for card in methods("estimation") if serves(card, spec.strategy)]
@@ -131,12 +141,10 @@ def out_of_reach(spec: Spec, method: str) -> Refused | None:
                 {"method": method, "strategy": spec.strategy}, "Leave the method open ('auto').", method,
             )
         if spec.strata and method not in BY_STRATUM:
-            return Refused(
-                "strata_not_used", f"The method {method!r} does not compare within the strata, and shares treated that "
-                "differ between them would pass for an effect.", {"method": method, "strata": list(spec.strata)},
-                "Use method='stratified' or 'randomisation', or name the strata among the controls instead.", method,
-            )
+            return _across_strata(spec, method)
         suits = [card]
+    elif spec.strata and spec.quantity in (*PARTS, "RMST"):
+        return _across_strata(spec, next(card.name for card in suits if spec.quantity in card.quantities))
     if len(spec.treatments) > 1 and spec.strategy not in IN_TURN:
         suits = [card for card in suits if card.several_treatments and not spec.strata]
         if not suits or spec.quantity not in TOGETHER:
