@@ -505,9 +505,9 @@ def _grow(given: dict[str, np.ndarray], seed: int) -> tuple[np.ndarray, np.ndarr
     """Effects and errors of the query by the native forest of 500 trees, on one thread."""
     x, query = (np.ascontiguousarray(given[name].T) for name in ("x", "query"))
     p, n = x.shape
-    effect, variance, splits = np.empty(query.shape[1]), np.empty(query.shape[1]), np.empty(p)
+    effect, variance = np.empty(query.shape[1]), np.empty(query.shape[1])
     causal_forest(x, given["y"], given["w"], np.arange(n, dtype=np.int32), n, query, 500, 2, p, 5, 0.05, seed, 1,
-                  effect, variance, splits)
+                  effect, variance)
     return effect, np.sqrt(variance)
 
 

@@ -46,10 +46,10 @@ struct Grower {
     std::vector<std::vector<int32_t>> order;  // of each column: rows of the growing half, ascending, split by node
     std::vector<int32_t> scratch, columns;
     std::vector<char> mark, growing, honest;
-    std::vector<double> rho, importance;
+    std::vector<double> rho;
 
     explicit Grower(const Setup &s_)
-        : s(s_), order(s_.p), columns(s_.p), mark(s_.n), growing(s_.n), honest(s_.n), rho(s_.n), importance(s_.p) {}
+        : s(s_), order(s_.p), columns(s_.p), mark(s_.n), growing(s_.n), honest(s_.n), rho(s_.n) {}
 
     Tree grow(Random &random, std::vector<int32_t> drawn, const std::vector<std::vector<int32_t>> &members) {
         random.shuffle(drawn, drawn.size());  // of the clusters drawn, the first half grows, the second is held
@@ -101,7 +101,6 @@ struct Grower {
         if (!(threshold < high)) threshold = low;
         for (size_t k = from; k < to; ++k) mark[size_t(by[k])] = k <= best_place;
         for (size_t j = 0; j < s.p; ++j) part(order[j], from, to);
-        importance[size_t(best_column)] += depth < 4 ? std::ldexp(1.0, -depth) : 0.0;
         const int32_t left = int32_t(tree.size());
         tree.resize(tree.size() + 2);
         tree[at].feature = best_column, tree[at].threshold = threshold;
@@ -176,7 +175,6 @@ struct Grower {
 struct Forest {
     std::vector<Tree> trees;               // group by group
     std::vector<std::vector<char>> drawn;  // of each group: whether a row is in its half
-    std::vector<double> importance;
 };
 
 Forest grow_all(const Setup &s, size_t groups, uint64_t seed, int threads) {
@@ -184,7 +182,6 @@ Forest grow_all(const Setup &s, size_t groups, uint64_t seed, int threads) {
     forest.trees.resize(groups * s.group_size), forest.drawn.resize(groups);
     std::vector<std::vector<int32_t>> members(s.clusters);
     for (size_t i = 0; i < s.n; ++i) members[size_t(s.cluster[i])].push_back(int32_t(i));
-    std::vector<std::vector<double>> importance(groups);
     share_pairs(groups, 1, threads, [&] { return Grower(s); }, [&](Grower &grower, size_t g) {
         Random random{seed + 0x632be59bd9b4e019ULL * (g + 1)};
         random.next();
@@ -194,14 +191,9 @@ Forest grow_all(const Setup &s, size_t groups, uint64_t seed, int threads) {
         half.resize(s.clusters / 2);
         forest.drawn[g].assign(s.n, 0);
         for (int32_t c : half) for (int32_t i : members[size_t(c)]) forest.drawn[g][size_t(i)] = 1;
-        std::fill(grower.importance.begin(), grower.importance.end(), 0.0);
         for (size_t b = 0; b < s.group_size; ++b)
             forest.trees[g * s.group_size + b] = grower.grow(random, half, members);
-        importance[g] = grower.importance;
     });
-    forest.importance.assign(s.p, 0.0);
-    for (size_t g = 0; g < groups; ++g)
-        for (size_t j = 0; j < s.p; ++j) forest.importance[j] += importance[g][j];
     return forest;
 }
 
@@ -257,18 +249,16 @@ void predict_one(const Forest &forest, size_t group_size, const double *row, siz
 }  // namespace
 
 // x: (p, n), y and w: (n,), residuals; cluster: (n,), 0 .. clusters - 1; query: (p, m), or (p, 0) for the rows
-// themselves, each then by the trees that did not see it. effect, variance: (m,) or (n,). importance: (p,).
+// themselves, each then by the trees that did not see it. effect, variance: (m,) or (n,).
 static void causal_forest(In<double, 2> x, In<double, 1> y, In<double, 1> w, In<int32_t, 1> cluster, int64_t clusters,
                           In<double, 2> query, int64_t trees, int64_t group_size, int64_t mtry, int64_t least,
-                          double alpha, uint64_t seed, int threads, Out<double, 1> effect, Out<double, 1> variance,
-                          Out<double, 1> importance) {
+                          double alpha, uint64_t seed, int threads, Out<double, 1> effect, Out<double, 1> variance) {
     Setup s{x.shape(1), x.shape(0), size_t(clusters), size_t(mtry), size_t(least), size_t(group_size), alpha,
             x.data(), y.data(), w.data(), cluster.data(), {}};
     const bool own = query.shape(1) == 0;
     const size_t m = own ? s.n : query.shape(1);
     check(s.p >= 1 && y.shape(0) == s.n && w.shape(0) == s.n && cluster.shape(0) == s.n, "rows do not match");
-    check(query.shape(0) == s.p && effect.shape(0) == m && variance.shape(0) == m && importance.shape(0) == s.p,
-          "wrong output shape");
+    check(query.shape(0) == s.p && effect.shape(0) == m && variance.shape(0) == m, "wrong output shape");
     check(clusters >= 4 && group_size >= 2 && trees >= group_size && mtry >= 1 && least >= 1, "a setting is too small");
     for (size_t i = 0; i < s.n; ++i)
         check(s.cluster[i] >= 0 && s.cluster[i] < clusters, "a cluster is out of range");
@@ -288,12 +278,11 @@ static void causal_forest(In<double, 2> x, In<double, 1> y, In<double, 1> w, In<
         predict_one(forest, s.group_size, rows + i, m, own ? int64_t(i) : -1, leaves, effect.data()[i],
                     variance.data()[i]);
     });
-    std::copy(forest.importance.begin(), forest.importance.end(), importance.data());
 }
 
 void bind_causal_forest(nb::module_ &m) {
     m.def("causal_forest", &causal_forest, nb::arg("x"), nb::arg("y"), nb::arg("w"), nb::arg("cluster"),
           nb::arg("clusters"), nb::arg("query"), nb::arg("trees"), nb::arg("group_size"), nb::arg("mtry"),
           nb::arg("least"), nb::arg("alpha"), nb::arg("seed"), nb::arg("threads"), nb::arg("effect"),
-          nb::arg("variance"), nb::arg("importance"));
+          nb::arg("variance"));
 }

@@ -193,3 +193,15 @@ def test_bad_input():
         assert caught.value.code == code
     with pytest.raises(WhenceError, match="causal_forest"):
         conditional(table, SPEC, "causal_forrest")
+
+
+def test_the_column_that_effects_differ_by_is_named_first() -> None:
+    rng = np.random.default_rng(3)
+    n = 1500
+    age, income, coached = rng.integers(18, 66, n), rng.gamma(3, 10, n), rng.integers(0, 2, n)
+    score = 20 + 0.1 * age + coached * (1 + 0.08 * (age - 40)) + rng.normal(0, 3, n)
+    found = conditional(read({"age": age, "income": income, "coached": coached, "score": score}),
+                        {"strategy": "rct", "treatments": ["coached"], "outcomes": ["score"],
+                         "controls": ["age", "income"]}, outcome_learner="linear", trees=200)
+    assert isinstance(found, Conditional)
+    assert found.importance["age"] > 0.7

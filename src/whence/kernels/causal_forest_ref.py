@@ -60,11 +60,10 @@ class Setup:
 def causal_forest(
     x: np.ndarray, y: np.ndarray, w: np.ndarray, cluster: np.ndarray, clusters: int, query: np.ndarray, trees: int,
     group_size: int, mtry: int, least: int, alpha: float, seed: int, threads: int, effect: np.ndarray,
-    variance: np.ndarray, importance: np.ndarray,
+    variance: np.ndarray,
 ) -> None:
     """Fills ``effect`` and ``variance`` of the columns of ``query`` (p, m), or, where it has none, of the rows of ``x``
-    (p, n), each then by the trees that did not see it; NaN where no tree speaks. importance (p,): splits at depth 0 to
-    3, each half as heavy as those above.
+    (p, n), each then by the trees that did not see it; NaN where no tree speaks.
 
     y, w: (n,), outcome and treatment less their expectations. cluster: (n,), 0 to clusters - 1, drawn whole. trees: in
     groups of ``group_size``, which share half of the clusters. mtry: columns tried at a split. least: treated and
@@ -73,7 +72,6 @@ def causal_forest(
     n = x.shape[1]
     s = Setup(x, y, w, np.argsort(x, axis=1, kind="stable"), [np.flatnonzero(cluster == c) for c in range(clusters)],
               min(mtry, len(x)), least, alpha)
-    importance[:] = 0.0
     grown: list[Node] = []
     drawn = np.zeros((trees // group_size, n), dtype=bool)
     for g in range(trees // group_size):
@@ -84,30 +82,26 @@ def causal_forest(
         half = half[: clusters // 2]
         for c in half:
             drawn[g, s.members[c]] = True
-        own = np.zeros(len(x))
-        grown += [_grow(s, random, list(half), own) for _ in range(group_size)]
-        importance += own
+        grown += [_grow(s, random, list(half)) for _ in range(group_size)]
     rows = query if query.shape[1] else x
     seen = np.repeat(drawn, group_size, axis=0) if not query.shape[1] else None
     effect[:], variance[:] = _predict(grown, seen, rows, group_size)
 
 
-def _grow(s: Setup, random: Random, drawn: list[int], importance: np.ndarray) -> Node:
+def _grow(s: Setup, random: Random, drawn: list[int]) -> Node:
     """One tree: of the clusters drawn the first half, shuffled, grows it; the other half is held in its leaves."""
     random.shuffle(drawn, len(drawn))
     growing, honest = np.zeros(s.x.shape[1], dtype=bool), np.zeros(s.x.shape[1], dtype=bool)
     for place, c in enumerate(drawn):
         (growing if place < len(drawn) // 2 else honest)[s.members[c]] = True
     columns = list(range(len(s.x)))
-    tree = _split(s, [rows[growing[rows]] for rows in s.rank], 0, columns, random, importance)
+    tree = _split(s, [rows[growing[rows]] for rows in s.rank], 0, columns, random)
     rows = np.flatnonzero(honest)
     _hold(tree, s, rows)
     return _pruned(tree) or Node()
 
 
-def _split(
-    s: Setup, order: list[np.ndarray], depth: int, columns: list[int], random: Random, importance: np.ndarray
-) -> Node:
+def _split(s: Setup, order: list[np.ndarray], depth: int, columns: list[int], random: Random) -> Node:
     rows = order[0]
     size = len(rows)
     if size < 2 * s.least or depth > DEEPEST:
@@ -133,10 +127,9 @@ def _split(
     threshold = low + 0.5 * (high - low)
     mark = np.zeros(s.x.shape[1], dtype=bool)
     mark[by[: best_place + 1]] = True
-    importance[best_column] += 0.5**depth if depth < 4 else 0.0
     node = Node(best_column, float(threshold if threshold < high else low))
-    node.left = _split(s, [one[mark[one]] for one in order], depth + 1, columns, random, importance)
-    node.right = _split(s, [one[~mark[one]] for one in order], depth + 1, columns, random, importance)
+    node.left = _split(s, [one[mark[one]] for one in order], depth + 1, columns, random)
+    node.right = _split(s, [one[~mark[one]] for one in order], depth + 1, columns, random)
     return node
 
 

@@ -12,6 +12,7 @@ from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.core.rng import generator
+from whence.estimation.heterogeneity.importance import importance
 from whence.estimation.heterogeneity.sample import Designs, Fitted, Sample, sample
 from whence.estimation.interactive import CLIP, N_FOLDS, OUTCOME_LEARNER, TREATMENT_LEARNER
 from whence.estimation.parameters import LEVEL
@@ -22,6 +23,7 @@ from whence.stats.codes import compact
 BALANCE = 0.05  # smallest part of a node's rows, and of its variation of the treatment, on one side of a split
 THREADS = 8
 FEWEST_CLUSTERS = 20
+FEW_TREES = 200  # enough to see by which columns effects differ
 
 TREES = Parameter("trees", "int", 1000, "Trees of the forest; more make the intervals steadier.", 50, 100_000)
 SMALLEST_LEAF = Parameter("smallest_leaf", "int", 5, "Treated and untreated rows on each side of a split, at least.",
@@ -78,7 +80,7 @@ def causal_forest(
     x = np.ascontiguousarray(designs[0].matrix.T)
     settings = (trees // group_size * group_size, group_size, smallest_leaf)
     progress.begin("growing the forest", 1)
-    effects, errors, splits = _grown(s, x, np.zeros((len(x), 0)), settings)
+    effects, errors = _grown(s, x, np.zeros((len(x), 0)), settings)
     progress.end()
     silent = int(np.isnan(effects).sum())
     if silent:
@@ -87,19 +89,17 @@ def causal_forest(
                        "Use more trees, or fewer controls that predict the treatment.")
 
     def at(new: Designs) -> tuple[np.ndarray, np.ndarray]:
-        return _grown(s, x, np.ascontiguousarray(new[0].T), settings)[:2]
+        return _grown(s, x, np.ascontiguousarray(new[0].T), settings)
 
-    weight = {name: float(sum(v for v, source in zip(splits, designs[0].sources, strict=True) if source == name))
-              for name in sorted(by)}
-    total = sum(weight.values())
-    return Fitted(s, effects, errors, at, designs, {k: v / total if total > 0 else 0.0 for k, v in weight.items()},
-                  _remarks(s, errors), {"trees": settings[0]})
+    few = (min(settings[0], FEW_TREES // group_size * group_size), *settings[1:])
+    parts = importance(lambda new: _grown(s, x, np.ascontiguousarray(new[0].T), few)[0], designs, by, seed)
+    return Fitted(s, effects, errors, at, designs, parts, _remarks(s, errors), {"trees": settings[0]})
 
 
 def _grown(
     s: Sample, x: np.ndarray, query: np.ndarray, settings: tuple[int, int, int]
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Effects and errors of the columns of ``query`` (or of the rows, where it has none), and how often columns split.
+) -> tuple[np.ndarray, np.ndarray]:
+    """Effects and errors of the columns of ``query``, or of the rows, where it has none.
 
     The same forest each time: it follows from the rows and the seed.
     """
@@ -109,13 +109,13 @@ def _grown(
     scale = float(np.sqrt((left**2).mean())) or 1.0
     clusters = np.arange(n) if s.data.clusters is None else compact(s.data.clusters)[0]
     m = query.shape[1] or n
-    effect, variance, importance = np.empty(m), np.empty(m), np.empty(p)
+    effect, variance = np.empty(m), np.empty(m)
     seed = int(generator(s.seed, "causal forest").integers(2**63))
     threads = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     forest_kernel(x, left / scale, s.treated - s.chance, clusters.astype(np.int32), int(clusters.max()) + 1, query,
                   trees, group_size, min(p, math.ceil(math.sqrt(p) + 20)), least, BALANCE, seed,
-                  min(threads, THREADS), effect, variance, importance)
-    return scale * effect, scale * np.sqrt(variance), importance
+                  min(threads, THREADS), effect, variance)
+    return scale * effect, scale * np.sqrt(variance)
 
 
 def _remarks(s: Sample, errors: np.ndarray) -> tuple[Remark, ...]:
