@@ -16,9 +16,8 @@ from whence.graphs.build import graph
 
 CONTROLS = ["x1", "x2", "group"]
 # Checks that have no meaning for the effect of these tests, or are made only when asked for.
-ELSEWHERE = ("omitted_variable", "mediator_confounding", "assignment", "attrition", "negative_control", "sorting", "cutoff_choices",
-             "pretrends", "honest_trends", "instrument", "donor_choices",
-             "series_choices")
+ELSEWHERE = ("omitted_variable", "mediator_confounding", "assignment", "attrition", "negative_control", "sorting",
+             "cutoff_choices", "pretrends", "honest_trends", "instrument", "donor_choices", "series_choices")
 GRAPH = "x1 --> d; group --> d; d --> y; x1 --> y; x2 --> y; group --> y"
 
 

@@ -27,20 +27,22 @@ def draw(rng, n, extra, hard):
     t = (rng.random(m) < (1 / (1 + np.exp(-x)) if hard else 0.5)).astype(np.int32)
     y = t * trial + (x + rng.gamma(2.0, 0.7, m) + 0.5 * ~trial if hard else rng.normal(size=m))
     p = 1 + 0.4 * y + 0.5 * (np.exp(0.2 * rng.normal(size=m)) if hard else 1.0) * rng.normal(size=m)
-    made = {"x": Column("x", "continuous", x), "t": Column("t", "binary", np.where(trial, t, -1).astype(np.int32), (0, 1)),
+    codes = np.where(trial, t, -1).astype(np.int32)
+    made = {"x": Column("x", "continuous", x), "t": Column("t", "binary", codes, (0, 1)),
             "p": Column("p", "continuous", p), "y": Column("y", "continuous", np.where(trial, np.nan, y))}
     return Table(MappingProxyType(made), m)
 
 
 def mixed(rng, n, extra, hard):
-    """Effect 1, calibration rows of the trial's population (treatment unknown), a Gaussian truth: Tweedie's own case."""
+    """Effect 1, calibration rows of the trial's population (treatment unknown), a Gaussian truth: Tweedie's case."""
     m = n + extra
     trial, x = np.arange(m) < n, rng.normal(size=m)
     t = (rng.random(m) < 1 / (1 + np.exp(-0.8 * x))).astype(np.int32) if hard else rng.integers(0, 2, m, np.int32)
     y = t + 0.8 * x + rng.normal(size=m)
     centre, spread2 = y.mean(), 1.64 + 0.25 + (2 * 0.8 * t @ x / m if hard else 0.0)
     p = centre + (y + 1.2 * rng.normal(size=m) - centre) * spread2 / (spread2 + 1.44)
-    made = {"x": Column("x", "continuous", x), "t": Column("t", "binary", np.where(trial, t, -1).astype(np.int32), (0, 1)),
+    codes = np.where(trial, t, -1).astype(np.int32)
+    made = {"x": Column("x", "continuous", x), "t": Column("t", "binary", codes, (0, 1)),
             "p": Column("p", "continuous", p), "y": Column("y", "continuous", np.where(trial, np.nan, y))}
     return Table(MappingProxyType(made), m)
 
