@@ -26,6 +26,7 @@ COMMANDS = {
     "identify": "Say whether a graph allows an effect to be estimated, and how.",
     "claims": "Say what a class of graphs claims about two nodes.",
     "estimate": "Estimate an effect from data and a specification.",
+    "conditional": "Say how an effect differs between people, and who benefits.",
     "bound": "Bound an effect where hidden causes leave no single number.",
     "report": "Write the HTML report of a specified study.",
     "methods": "List the methods, or explain one.",
