@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from whence.core.card import Card
+from whence.core.card import Card, Parameter
 from whence.core.progress import SILENT, Progress
 from whence.core.result import Refused, Remark
 from whence.data.table import CODED, NUMERIC
@@ -26,7 +26,7 @@ from whence.estimation.interactive import (
     most_folds,
 )
 from whence.estimation.overlap import require_overlap
-from whence.estimation.parameters import DEGREE, LEVEL
+from whence.estimation.parameters import LEVEL
 from whence.estimation.prepare import Prepared, require_arms
 from whence.estimation.survival import Curves, Durations, kaplan_meier_area, scores
 from whence.estimation.treatment import affirmative
@@ -39,6 +39,8 @@ AT_RISK = 0.1  # share of each arm that must still be observed at the horizon, w
 EVENTS_PER_COLUMN = 5  # below which squares of controls are left out
 LOW, WARNED, REFUSED = 0.05, 0.02, 0.25  # chance to be observed until the horizon that counts as none, shares of rows
 
+# Powers beyond the first run away at the edge, where one row would then decide the answer.
+DEGREE = Parameter("degree", "int", 1, "Highest power of each numeric control in the hazards.", 1, 5)
 CARD = Card(
     name="restricted_mean",
     task="estimation",
@@ -84,7 +86,7 @@ class _Run:
 
 
 def restricted_mean(
-    data: Prepared, *, treatment_learner: Any = "auto", degree: int = 2, n_folds: int = 5, n_splits: int | None = None,
+    data: Prepared, *, treatment_learner: Any = "auto", degree: int = 1, n_folds: int = 5, n_splits: int | None = None,
     clip: float = 0.01, level: float = 0.95, seed: int = 0, progress: Progress = SILENT,
 ) -> Answer | Refused:
     """Difference of E[min(T, horizon)] between each later arm and the first.
@@ -246,7 +248,7 @@ def _runs(
                 inside = np.flatnonzero(fold == k)
                 for b in range(arms):
                     curves = Curves.of(columns.matrix, d, (fold != k) & (codes == b))
-                    found = scores(curves, columns.matrix, d, inside, max(clip, 1e-3))
+                    found = scores(curves, columns.matrix, d, inside, max(clip, LOW))
                     mean[inside, b], observed[inside, b] = found[0], found[2]
                     own = codes[inside] == b
                     added[inside[own]] = found[1][own]
