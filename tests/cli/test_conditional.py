@@ -38,6 +38,14 @@ def test_it_says_who_benefits(whence: Any, differing: tuple[Path, Path]) -> None
     assert told["rate"]["autoc"]["interval"][0] > 0
 
 
+def test_the_page_is_written(whence: Any, differing: tuple[Path, Path], tmp_path: Path) -> None:
+    data, spec = differing
+    ran = whence("conditional", data, "--spec", spec, "--report", tmp_path / "who.html", *QUICK)
+    assert ran.status == 0 and "who.html" in ran.out
+    assert "Who benefits from dose?" in (tmp_path / "who.html").read_text()
+    assert whence("conditional", data, "--spec", spec, "--report", tmp_path / "who.pdf").status == 2
+
+
 def test_a_refusal_is_3(whence: Any, differing: tuple[Path, Path]) -> None:
     data, spec = differing
     given = json.loads(spec.read_text()) | {"controls": []}

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from whence.cli import screen
 from whence.core.result import Refused
-from whence.estimation.effect import Comparison
 from whence.estimation.heterogeneity.groups import Groups
 from whence.estimation.heterogeneity.people import Conditional
 from whence.estimation.heterogeneity.rate import Rate
 from whence.report import numbers
+from whence.report.benefit_page import interval, verdict
 
 Told = tuple[Rate | Refused, Groups | Refused]
 
@@ -24,7 +24,7 @@ def show(found: Conditional | Refused, told: Told | None) -> None:
         return
     rate, groups = told
     screen.heading("Who benefits")
-    screen.say(_verdict(found, rate))
+    screen.say(verdict(found, rate))
     screen.say()
     screen.table(("what", "how much"), [pair for pair in found.lines() if pair[0] != "method, rows"])
     if isinstance(groups, Refused):
@@ -45,31 +45,10 @@ def show(found: Conditional | Refused, told: Told | None) -> None:
             screen.say(f"- {text}")
 
 
-def _verdict(found: Conditional, rate: Rate | Refused) -> str:
-    cause, outcome = found.spec.treatment, found.spec.outcome
-    if isinstance(rate, Refused):
-        return f"Whether the effect of {cause} on {outcome} differs cannot be tested: {rate.reason}"
-    test = rate.autoc
-    shown = f"AUTOC {_range(test)}, {numbers.p_value(test.p_value)}, on people the order was not learned from"
-    if test.interval[0] > 0:
-        return f"The effect of {cause} on {outcome} differs between people in a way that can be foreseen ({shown})."
-    return (f"These data do not show that the effect of {cause} on {outcome} differs between people in a way that can "
-            f"be foreseen ({shown}); it may still.")
-
-
 def _groups(groups: Groups) -> None:
-    rows = [(c.label, f"{c.estimate:.4g}", _interval(c)) for c in groups.groups]
+    rows = [(c.label, f"{c.estimate:.4g}", interval(c)) for c in groups.groups]
     rows.append((groups.top_against_bottom.label, f"{groups.top_against_bottom.estimate:.4g}",
-                 _interval(groups.top_against_bottom)))
+                 interval(groups.top_against_bottom)))
     screen.say()
     screen.table(("people sorted by their fitted effects", "effect", f"joint {numbers.level(groups.level)} interval"),
                  rows, right=("effect",))
-
-
-def _range(c: Comparison) -> str:
-    return f"{c.estimate:.3g} ({c.interval[0]:.3g} to {c.interval[1]:.3g})"
-
-
-def _interval(c: Comparison) -> str:
-    low, high = c.joint_interval or c.interval
-    return f"{low:.4g} to {high:.4g}"

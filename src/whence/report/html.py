@@ -7,6 +7,7 @@ import functools
 import os
 import re
 import uuid
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,12 +24,12 @@ _CONTROL = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 def render(finding: Finding) -> str:
     """The whole page. The same finding gives the same text."""
-    return _filled("report.html", finding)
+    return filled("report.html", document.page(finding))
 
 
 def fragment(finding: Finding) -> str:
     """A compact card for notebooks: the answer, its numbers and the checks; its style touches nothing else."""
-    return _filled("fragment.html", finding)
+    return filled("fragment.html", document.page(finding))
 
 
 def write(finding: Finding, path: str | Path) -> Path:
@@ -37,13 +38,24 @@ def write(finding: Finding, path: str | Path) -> Path:
     Raises ``WhenceError``: ``bad_format`` for an ending other than ``.html``, ``cannot_write`` when the place
     does not take a file.
     """
+    path = checked_path(path)
+    return save(render(finding), path)
+
+
+def checked_path(path: str | Path) -> Path:
+    """A path whose ending says HTML. Raises ``WhenceError`` (``bad_format``)."""
     path = Path(path)
     if path.suffix.lower() not in ENDINGS:
         raise WhenceError(
             f"A report cannot be written as {path.suffix or path.name!r}.", code="bad_format", value=str(path),
             allowed=ENDINGS, hint="Give a path that ends in .html; a browser prints it to PDF.",
         )
-    content = render(finding).encode("utf-8", "replace")
+    return path
+
+
+def save(page: str, path: Path) -> Path:
+    """A page in its file. Raises ``WhenceError`` (``cannot_write``)."""
+    content = page.encode("utf-8", "replace")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         _replace(path, content)
@@ -70,8 +82,9 @@ def _replace(path: Path, content: bytes) -> None:
         raise
 
 
-def _filled(template: str, finding: Finding) -> str:
-    made = _environment().get_template(template).render(document.page(finding))
+def filled(template: str, values: Mapping[str, Any]) -> str:
+    """A template of this package with its values; control characters that no page may hold are replaced."""
+    made = _environment().get_template(template).render(values)
     return _CONTROL.sub("\ufffd", made)
 
 

@@ -10,7 +10,7 @@ import pytest
 from whence.core.errors import WhenceError
 from whence.core.result import Refused, to_plain
 from whence.estimation.heterogeneity.policy import policy
-from whence.estimation.heterogeneity.policy_tree import Leaf, Split, policy_tree
+from whence.estimation.heterogeneity.policy_tree import Leaf, Split, in_words, policy_tree
 
 
 @pytest.fixture
@@ -114,3 +114,8 @@ def test_depth_two_of_ten_columns_and_ten_thousand_rows_in_a_second() -> None:
     start = time.process_time()
     policy_tree(gains, x, [f"x{j}" for j in range(10)])
     assert time.process_time() - start < 1
+
+
+def test_of_two_bounds_on_one_column_the_tighter_is_said() -> None:
+    tree = Split("age", 21.5, Leaf(False, 0.1, -1.0), Split("age", 27.5, Leaf(False, 0.1, -1.0), Leaf(True, 0.8, 1.0)))
+    assert in_words(tree, {}) == "Treat where age is above 27.5; nobody else."

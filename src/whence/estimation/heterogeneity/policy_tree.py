@@ -181,15 +181,21 @@ def in_words(tree: Node, units: Mapping[str, str], switches: Sequence[str] = ())
     """The rule as a sentence. units: of columns that have one. switches: columns of 0 and 1, like ``"site=north"``."""
     if isinstance(tree, Leaf):
         return "Treat everybody." if tree.treat else "Treat nobody."
-    ways = [" and ".join(way) for way in _ways(tree, units, switches)]
+    ways = [" and ".join(map(" is ".join, _tightest(way))) for way in _ways(tree, units, switches)]
     return "Treat where " + ", or where ".join(ways) + "; nobody else."
 
 
-def _ways(tree: Node, units: Mapping[str, str], switches: Sequence[str]) -> list[list[str]]:
+def _tightest(way: list[tuple[str, str]]) -> list[tuple[str, str]]:
+    """Of two conditions in the same direction on one column, the later, which says more."""
+    last = {(column, what.split(" ")[0]): (column, what) for column, what in way}
+    return list(last.values())
+
+
+def _ways(tree: Node, units: Mapping[str, str], switches: Sequence[str]) -> list[list[tuple[str, str]]]:
     """Conditions on the way to each treated leaf."""
     if isinstance(tree, Leaf):
         return [[]] if tree.treat else []
-    return [[" is ".join(condition(tree, low, units, switches)), *rest]
+    return [[condition(tree, low, units, switches), *rest]
             for low, side in ((True, tree.low), (False, tree.high)) for rest in _ways(side, units, switches)]
 
 
