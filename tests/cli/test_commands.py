@@ -349,7 +349,7 @@ def test_study_and_report(whence: Any, trial: Path, spec: Path, tmp_path: Path) 
 def test_methods(whence: Any) -> None:
     data = whence("methods", "--json").json
     assert {m["task"] for m in data["methods"]} == {"discovery", "independence_test", "score", "estimation", "bounds",
-                                                  "check"}
+                                                  "check", "heterogeneity"}
     assert all(m["task"] == "estimation" for m in whence("methods", "--task", "estimation", "--json").json["methods"])
     one = whence("methods", "aipw")
     assert one.status == 0

@@ -32,7 +32,7 @@ def test_quick(sample, spec, method, strategy, n, params):
     chosen = spec(strategy, **({"controls": ()} if method == "difference" else {}))
     share, spread = coverage(sample, chosen, n, method, strategy == "rct", **params)
     assert 0.925 <= share <= 0.975
-    assert 0.9 < spread < 1.1
+    assert 0.88 < spread < 1.12  # 500 sets leave it an error of three points
 
 
 @pytest.mark.slow
