@@ -189,3 +189,8 @@ def test_the_monotone_interval_holds_both_true_bounds() -> None:
 def test_an_instrument_that_is_not_used_is_said() -> None:
     found = bounds(drawn(200, 1), Spec("iv", ("t",), ("y",), instruments=("x",)))
     assert isinstance(found, Bounds) and "instrument_not_used" in {w.code for w in found.warnings}
+
+
+def test_a_role_that_no_bounds_use_is_refused() -> None:
+    found = bounds(drawn(200, 1) | {"seen": np.arange(200) % 2}, SPEC.replace(truth="seen"))
+    assert isinstance(found, Refused) and found.code == "role_not_used"

@@ -299,3 +299,22 @@ def test_what_is_taken_for_granted_allows_for_neighbours() -> None:
     answer = answered(table_of(net, **columns), SPEC)
     assert not any("does not affect another row's" in sentence for sentence in answer.assumptions)
     assert any("only through the exposure" in sentence for sentence in answer.assumptions)
+
+
+def test_controls_that_decide_the_treatment_or_outnumber_the_rows_are_refused() -> None:
+    rng = np.random.default_rng(4)
+    net = linked(rng, 300, 3.0)
+    x = rng.standard_normal(300)
+    y = rng.standard_normal(300)
+    found = estimate(table_of(net, s=2 * x + 1, x=x, y=y), SPEC.replace(controls=("x",)))
+    assert isinstance(found, Refused) and found.code in ("treatment_determined", "control_is_treatment"), found
+    s = rng.random(300) < 0.5
+    shown = {"a": s + x, "b": x}
+    found = estimate(table_of(net, s=s, y=y, **shown), SPEC.replace(controls=("a", "b")), exposure="any",
+                     estimator="regression")
+    assert isinstance(found, Refused) and found.code == "treatment_determined", found
+    few = linked(rng, 40, 3.0)
+    many = {f"x{j}": rng.standard_normal(40) for j in range(25)}
+    found = estimate(table_of(few, s=rng.random(40) < 0.5, y=rng.standard_normal(40), **many),
+                     SPEC.replace(controls=tuple(many)))
+    assert isinstance(found, Refused) and found.code == "more_features_than_rows", found

@@ -94,7 +94,7 @@ def bounds(
     the bounds without assumptions. level: of the interval, which holds both bounds. params: the method's own, such as
     ``gamma``, ``radius``, and ``lowest`` and ``highest``, the outcome's limits.
 
-    Refused: ``continuous_treatment``, ``quantity_not_available``, those of ``prepare`` and of the method. Raises
+    Refused: ``continuous_treatment``, ``quantity_not_available``, ``role_not_used``, those of ``prepare`` and of the method. Raises
     ``WhenceError`` for unknown columns, methods, parameters, and limits that leave out outcomes seen.
     """
     asked = as_spec(spec)
@@ -111,6 +111,10 @@ def bounds(
                        {"quantity": asked.quantity}, "Ask for " + ", ".join(QUANTITIES) + ".", card.name)
     if len(asked.treatments) > 1:
         return several("treatment", asked.treatments)
+    if asked.special_roles:
+        named = " and ".join(repr(role) for role in sorted(asked.special_roles))
+        return Refused("role_not_used", f"The spec names {named}, which no bounds use.",
+                       {"roles": sorted(asked.special_roles)}, "Leave it out, or estimate the effect.", card.name)
     data = prepare(source, asked)
     if isinstance(data, Refused):
         return data
