@@ -94,8 +94,8 @@ def bounds(
     the bounds without assumptions. level: of the interval, which holds both bounds. params: the method's own, such as
     ``gamma``, ``radius``, and ``lowest`` and ``highest``, the outcome's limits.
 
-    Refused: ``continuous_treatment``, ``quantity_not_available``, ``role_not_used``, those of ``prepare`` and of the method. Raises
-    ``WhenceError`` for unknown columns, methods, parameters, and limits that leave out outcomes seen.
+    Refused: ``continuous_treatment``, ``quantity_not_available``, ``role_not_used``, those of ``prepare`` and of the
+    method. Raises ``WhenceError`` for unknown columns, methods, parameters, and limits that leave out outcomes seen.
     """
     asked = as_spec(spec)
     if isinstance(asked, Refused):
