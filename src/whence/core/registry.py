@@ -10,6 +10,7 @@ import functools
 import importlib
 import pkgutil
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from whence.core.card import Card
@@ -31,11 +32,17 @@ PACKAGES = {
 def _cards(task: str) -> dict[str, Card]:
     package = importlib.import_module(PACKAGES[task])
     cards: dict[str, Card] = {}
-    for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__)):
+    for module in sorted(info.name for info in pkgutil.iter_modules(package.__path__) if _may_hold_card(info)):
         card = getattr(importlib.import_module(f"{package.__name__}.{module}"), "CARD", None)
         if card is not None:
             cards[card.name] = card
     return cards
+
+
+def _may_hold_card(info: pkgutil.ModuleInfo) -> bool:
+    """False where the source is at hand and defines none: importing such a module would only take time."""
+    source = Path(getattr(info.module_finder, "path", "")) / f"{info.name}.py"
+    return not source.is_file() or "\nCARD = " in source.read_text(encoding="utf-8")
 
 
 def methods(task: str | None = None) -> list[Card]:

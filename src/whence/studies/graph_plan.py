@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whence.core.progress import Progress
 from whence.core.result import Refused, Remark
 from whence.data.table import Table
-from whence.discovery.discovery import Discovery, discover
 from whence.graphs.graph import Graph
 from whence.identification.identify import Identified, NotIdentified, identify
 from whence.identification.post_treatment import post_treatment
@@ -16,6 +15,9 @@ from whence.identification.spec import Spec
 from whence.studies.plan import Plan, Request
 from whence.studies.roles import is_identifier, measured_later, unusable
 from whence.studies.words import Description
+
+if TYPE_CHECKING:
+    from whence.discovery.discovery import Discovery
 
 
 def learn_graph(
@@ -35,6 +37,8 @@ def learn_graph(
                 columns.append(name)
             else:
                 left_out.append(Remark("excluded", f"{name} is left out of the graph: {reason}.", (name,)))
+    from whence.discovery.discovery import discover
+
     learned = discover(table.select(columns), knowledge=request.knowledge, seed=request.seed, progress=progress)
     return learned, left_out
 

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from whence.core.result import Refused, Remark, fields_to_plain
-from whence.discovery.discovery import Discovery
 from whence.estimation.choose import LOCAL
 from whence.graphs.graph import Graph
 from whence.graphs.knowledge import Knowledge
 from whence.identification.identify import Identified, NotIdentified
 from whence.identification.spec import Spec
 from whence.studies.candidates import Candidate
+
+if TYPE_CHECKING:
+    from whence.discovery.discovery import Discovery
 
 
 @dataclass(frozen=True)
