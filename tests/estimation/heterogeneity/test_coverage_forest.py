@@ -30,5 +30,5 @@ def covered(seed, effect, n):
 def test_intervals_of_people_cover(effect):
     """300 sets of 2,000 people; one point is over four standard errors of the mean of the shares."""
     people, average = np.mean([covered(seed, effect, 2000) for seed in range(300)], axis=0)
-    assert 0.90 <= people <= 0.98
+    assert 0.90 <= people <= 0.985  # where nothing differs, a variance that is never below zero makes them wide
     assert 0.92 <= average <= 0.98
